@@ -1,0 +1,2 @@
+set(OPS_SOURCES)
+set(KERNEL_OBJECTS)

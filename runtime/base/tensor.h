@@ -1,0 +1,33 @@
+/* Element types and tensors, beyond what the public header shows. */
+#ifndef OT_BASE_TENSOR_H
+#define OT_BASE_TENSOR_H
+
+#include "base/alloc.h"
+
+int ot_dtype_bits(ot_dtype dtype);      /* 2 to 128; 0 for strings and undefined */
+bool ot_dtype_is_float(ot_dtype dtype); /* float, double, float16, bfloat16 and the smaller ones; not complex */
+bool ot_dtype_is_int(ot_dtype dtype);   /* signed and unsigned integers of any width; not bool */
+/* Bytes of one element of a type of 8 bits or more, strings included (sizeof(ot_str)); 0 for packed types. */
+size_t ot_dtype_size(ot_dtype dtype);
+
+/* Product of the dims; false when one is negative or the product passes INT64_MAX. */
+bool ot_count(int64_t *out, int rank, const int64_t *dim);
+/* Bytes that a tensor takes; OT_EARG with the dims in the text when they are out of range. */
+ot_status ot_bytes(size_t *out, ot_dtype dtype, int rank, const int64_t *dim);
+
+/* Fills an existing view with owned zeroed memory: release with ot_tensor_release. */
+ot_status ot_tensor_init(ot_tensor *t, ot_dtype dtype, int rank, const int64_t *dim);
+void ot_tensor_release(ot_tensor *t);
+
+/* Element i from a double: integers saturate, NaN becomes 0 in them.  Strings and complex are left alone. */
+void ot_tensor_set(ot_tensor *t, int64_t i, double value);
+/* Element i of an integer or bool tensor, exact to 64 bits (uint64 wraps). */
+int64_t ot_tensor_get_int(const ot_tensor *t, int64_t i);
+
+/* "[2,3,?]" for messages; text is cut to n bytes; negative dims are written '?'. */
+const char *ot_dims_text(char *text, size_t n, int rank, const int64_t *dim);
+#define OT_DIMS_TEXT 128
+/* In an argument list: a compound literal as the buffer. */
+#define OT_DIMS(rank, dim) ot_dims_text((char[OT_DIMS_TEXT]){ 0 }, OT_DIMS_TEXT, rank, dim)
+
+#endif

@@ -1,0 +1,114 @@
+/* onnxtune.h: load an ONNX model, run it, change its head, fine-tune it, save it.  The only header installed.
+ *
+ * The contract, true of every function here unless its own comment says otherwise:
+ *  - It returns ot_status; OT_OK is 0.  After anything else ot_last_error() is one line of text: what, where, numbers.
+ *  - Out-parameters come first, and are set to NULL when the call fails.
+ *  - *_open and *_create give the caller ownership, *_close takes it back; closing NULL is fine.
+ *  - A const pointer from a getter belongs to the object it came from, and dies with it.
+ *  - One handle, one thread at a time; different handles may be used from different threads.
+ *  - Option structs are set up with their *_INIT macro; fields are only ever appended.
+ *  - Counts and sizes of dimensions are int64_t, bytes are size_t.
+ *  - The library never prints, exits or aborts.  A file is hostile input: everything read from one is checked. */
+#ifndef ONNXTUNE_H
+#define ONNXTUNE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(_WIN32) || !defined(__GNUC__)
+#define OT_API
+#else
+#define OT_API __attribute__((visibility("default")))
+#endif
+
+/* ---- Errors ------------------------------------------------------------------------------------------------ */
+
+typedef enum ot_status {
+    OT_OK,
+    OT_ENOMEM,       /* memory ran out, or the --memory cap would be passed */
+    OT_EIO,          /* a file could not be read or written */
+    OT_EMODEL,       /* the model file breaks a rule of ONNX */
+    OT_EUNSUPPORTED, /* valid, but not something this version can do */
+    OT_ESHAPE,       /* shapes or element types do not fit together */
+    OT_EARG,         /* a wrong argument or option */
+    OT_EDEVICE,      /* the device failed */
+    OT_ENOGRAD,      /* a gradient is not known */
+    OT_EDATA,        /* a picture, tensor file or data folder is broken */
+    OT_ESTOPPED      /* stopped on request; the state was saved where a checkpoint folder is set */
+} ot_status;         /* append only */
+
+/* The last error of this thread as one line without a newline; "" if there was none.  Never NULL. */
+OT_API const char *ot_last_error(void);
+
+/* ---- Tensors ----------------------------------------------------------------------------------------------- */
+
+/* Element types; the numbers are those of ONNX's TensorProto.DataType. */
+typedef enum ot_dtype {
+    OT_UNDEFINED = 0,
+    OT_FLOAT = 1,
+    OT_UINT8 = 2,
+    OT_INT8 = 3,
+    OT_UINT16 = 4,
+    OT_INT16 = 5,
+    OT_INT32 = 6,
+    OT_INT64 = 7,
+    OT_STRING = 8,
+    OT_BOOL = 9,
+    OT_FLOAT16 = 10,
+    OT_DOUBLE = 11,
+    OT_UINT32 = 12,
+    OT_UINT64 = 13,
+    OT_COMPLEX64 = 14,
+    OT_COMPLEX128 = 15,
+    OT_BFLOAT16 = 16,
+    OT_FLOAT8E4M3FN = 17,
+    OT_FLOAT8E4M3FNUZ = 18,
+    OT_FLOAT8E5M2 = 19,
+    OT_FLOAT8E5M2FNUZ = 20,
+    OT_UINT4 = 21,
+    OT_INT4 = 22,
+    OT_FLOAT4E2M1 = 23,
+    OT_FLOAT8E8M0 = 24,
+    OT_UINT2 = 25,
+    OT_INT2 = 26
+} ot_dtype;
+
+#define OT_MAX_RANK 12 /* a tensor of higher rank is refused */
+
+/* One element of a string tensor: n bytes, not terminated, owned by the tensor. */
+typedef struct ot_str {
+    const char *bytes;
+    size_t n;
+} ot_str;
+
+/* A dense tensor in row-major order.  Types under 8 bits are packed, the first element in the lowest bits.
+ * The struct is a plain view: copying it copies no data.  Who owns `data` is said where a tensor is handed over. */
+typedef struct ot_tensor {
+    ot_dtype dtype;
+    int rank;                 /* 0 is a scalar */
+    int64_t dim[OT_MAX_RANK]; /* all >= 0 */
+    void *data;               /* 64-byte aligned when the library allocated it; NULL only when nothing is held */
+} ot_tensor;
+
+/* A new tensor with zeroed elements (strings: empty).  Free with ot_tensor_free.
+ * OT_EARG: rank or a dim out of range, or a product over SIZE_MAX; OT_ENOMEM. */
+OT_API ot_status ot_tensor_create(ot_tensor **out, ot_dtype dtype, int rank, const int64_t *dim);
+OT_API void ot_tensor_free(ot_tensor *t);
+/* Product of the dims: 1 for a scalar. */
+OT_API int64_t ot_tensor_count(const ot_tensor *t);
+/* Bytes of `data`, packed types rounded up. */
+OT_API size_t ot_tensor_bytes(const ot_tensor *t);
+/* "float", "int64", ...: ONNX's names in lower case; "?" for no known type. */
+OT_API const char *ot_dtype_name(ot_dtype dtype);
+/* Element i as a double, from any numeric type (complex: the real part; strings: NaN). */
+OT_API double ot_tensor_get(const ot_tensor *t, int64_t i);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

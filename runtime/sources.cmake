@@ -1,0 +1,9 @@
+set(RUNTIME_SOURCES
+    runtime/base/alloc.c
+    runtime/base/arena.c
+    runtime/base/error.c
+    runtime/base/half.c
+    runtime/base/rng.c
+    runtime/base/strmap.c
+    runtime/base/tensor.c
+    runtime/base/threads.c)

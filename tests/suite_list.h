@@ -1,0 +1,2 @@
+/* One line a suite, sorted: SUITE(x) is the table x_tests of test_x.c. */
+SUITE(base)
