@@ -2,6 +2,7 @@ set(RUNTIME_SOURCES
     runtime/base/alloc.c
     runtime/base/arena.c
     runtime/base/error.c
+    runtime/base/file.c
     runtime/base/half.c
     runtime/base/rng.c
     runtime/base/strmap.c

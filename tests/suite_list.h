@@ -1,2 +1,3 @@
 /* One line a suite, sorted: SUITE(x) is the table x_tests of test_x.c. */
 SUITE(base)
+SUITE(file)
