@@ -108,6 +108,38 @@ OT_API const char *ot_dtype_name(ot_dtype dtype);
 /* Element i as a double, from any numeric type (complex: the real part; strings: NaN). */
 OT_API double ot_tensor_get(const ot_tensor *t, int64_t i);
 
+/* ==== Data (pictures, tensor files, data sets, loader) ======================================================= */
+
+/* What a picture becomes before a model sees it: shorter side to `resize` (bilinear, antialiased), a centre crop of
+ * size x size, then (value - mean) / std for each channel, where value runs from 0 to `range`. */
+typedef struct ot_image_spec {
+    int64_t size;
+    int64_t resize;         /* at least size; 0: size * 256 / 224 */
+    float mean[3], std[3];  /* in the units of `range` and the order of the output's channels */
+    float range;            /* 1 or 255 */
+    bool bgr;               /* blue first */
+    bool nhwc;              /* channels last: [1,size,size,3], else [1,3,size,size] */
+} ot_image_spec;
+/* ImageNet's. */
+#define OT_IMAGE_SPEC_INIT { 224, 0, { 0.485f, 0.456f, 0.406f }, { 0.229f, 0.224f, 0.225f }, 1, false, false }
+
+/* One JPEG, PNG, BMP, PPM or PGM file as a float tensor of batch 1; free with ot_tensor_free.  EXIF orientation is
+ * obeyed; grey, CMYK, 16-bit pictures are converted, alpha is dropped.
+ * OT_EDATA: no picture, or a damaged one (the text begins with the path); OT_EIO; OT_EARG: the spec. */
+OT_API ot_status ot_image_load(ot_tensor **out, const char *path, const ot_image_spec *spec);
+
+/* Writes 8-bit pixels (channels: 1 grey, 3 RGB, 4 RGBA; rows from the top, no padding) as a PNG file. */
+OT_API ot_status ot_png_write(const char *path, const uint8_t *pixels, int64_t w, int64_t h, int channels);
+
+/* A .npy file (format 1 to 3, little or big endian, C or Fortran order) as a new tensor; free with ot_tensor_free.
+ * OT_EDATA: damaged, or of a type that is not bool, an integer, a float or complex; OT_EIO. */
+OT_API ot_status ot_npy_read(ot_tensor **out, const char *path);
+/* The tensor as .npy; bfloat16 and 8-bit floats are written as float32, packed integers as int8 or uint8.
+ * OT_EUNSUPPORTED: strings. */
+OT_API ot_status ot_npy_write(const char *path, const ot_tensor *t);
+
+/* ==== end of Data ============================================================================================ */
+
 #ifdef __cplusplus
 }
 #endif

@@ -7,4 +7,12 @@ set(RUNTIME_SOURCES
     runtime/base/rng.c
     runtime/base/strmap.c
     runtime/base/tensor.c
-    runtime/base/threads.c)
+    runtime/base/threads.c
+    runtime/data/exif.c
+    runtime/data/image.c
+    runtime/data/npy.c
+    runtime/data/png.c
+    runtime/data/pnm.c
+    runtime/data/preprocess.c
+    runtime/data/resize.c
+    runtime/data/stb.c)

@@ -1,0 +1,20 @@
+# Pictures: stb_image reads them all; JPEG goes through libjpeg-turbo where it is installed (four times as fast).
+set(ONNXTUNE_JPEG AUTO CACHE STRING "libjpeg-turbo for JPEG files: AUTO, ON or OFF (then stb_image)")
+find_path(STB_INCLUDE stb/stb_image.h REQUIRED)
+set(IMAGE_LIBRARIES)
+if(NOT ONNXTUNE_JPEG STREQUAL "OFF")
+  if(ONNXTUNE_JPEG STREQUAL "ON")
+    find_package(JPEG REQUIRED)
+  else()
+    find_package(JPEG QUIET)
+  endif()
+endif()
+if(JPEG_FOUND)
+  set(IMAGE_SOURCES runtime/data/jpeg.c)
+  set(IMAGE_LIBRARIES ${JPEG_LIBRARIES})
+  set(IMAGE_DEFINITIONS OT_HAVE_LIBJPEG)
+  set_source_files_properties(runtime/data/jpeg.c PROPERTIES INCLUDE_DIRECTORIES "${JPEG_INCLUDE_DIRS}")
+endif()
+# Its warnings and its shifts of negative numbers are not ours to change.
+set_source_files_properties(runtime/data/stb.c PROPERTIES INCLUDE_DIRECTORIES "${STB_INCLUDE}"
+                                                          COMPILE_OPTIONS "-w;-fno-sanitize=undefined")
