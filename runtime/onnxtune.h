@@ -114,14 +114,17 @@ OT_API double ot_tensor_get(const ot_tensor *t, int64_t i);
  * size x size, then (value - mean) / std for each channel, where value runs from 0 to `range`. */
 typedef struct ot_image_spec {
     int64_t size;
-    int64_t resize;         /* at least size; 0: size * 256 / 224 */
-    float mean[3], std[3];  /* in the units of `range` and the order of the output's channels */
-    float range;            /* 1 or 255 */
-    bool bgr;               /* blue first */
-    bool nhwc;              /* channels last: [1,size,size,3], else [1,3,size,size] */
+    int64_t resize;        /* at least size; 0: size * 256 / 224 */
+    float mean[3], std[3]; /* in the units of `range` and the order of the output's channels */
+    float range;           /* 1 or 255 */
+    bool bgr;              /* blue first */
+    bool nhwc;             /* channels last: [1,size,size,3], else [1,3,size,size] */
 } ot_image_spec;
 /* ImageNet's. */
-#define OT_IMAGE_SPEC_INIT { 224, 0, { 0.485f, 0.456f, 0.406f }, { 0.229f, 0.224f, 0.225f }, 1, false, false }
+#define OT_IMAGE_SPEC_INIT                                                                                             \
+    {                                                                                                                  \
+        224, 0, { 0.485f, 0.456f, 0.406f }, { 0.229f, 0.224f, 0.225f }, 1, false, false                                \
+    }
 
 /* One JPEG, PNG, BMP, PPM or PGM file as a float tensor of batch 1; free with ot_tensor_free.  EXIF orientation is
  * obeyed; grey, CMYK, 16-bit pictures are converted, alpha is dropped.

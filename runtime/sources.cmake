@@ -15,4 +15,15 @@ set(RUNTIME_SOURCES
     runtime/data/pnm.c
     runtime/data/preprocess.c
     runtime/data/resize.c
-    runtime/data/stb.c)
+    runtime/data/stb.c
+    runtime/exec/executor.c
+    runtime/exec/store.c
+    runtime/graph/build.c
+    runtime/graph/fold.c
+    runtime/graph/gradient.c
+    runtime/graph/graph.c
+    runtime/graph/memory.c
+    runtime/graph/plan.c
+    runtime/graph/prune.c
+    runtime/graph/step.c
+    runtime/graph/symbols.c)
