@@ -175,6 +175,7 @@ typedef struct ot_prep {
     const ot_fact *const *x; /* all dims are numbers; NULL where absent */
     const ot_fact *const *y;
     const ot_tensor *const *constant; /* as in ot_infer */
+    int threads;                      /* that run will have; work space may depend on it, results may not */
     const void *const *weight;        /* where the bytes of a constant or slot lie; NULL for other inputs */
     size_t scratch;                   /* out: bytes of work space that run wants, 64-byte aligned */
     void *state;                      /* out: whatever run wants; ot_malloc'ed, released by .release or else ot_free */
