@@ -141,6 +141,84 @@ OT_API ot_status ot_npy_read(ot_tensor **out, const char *path);
  * OT_EUNSUPPORTED: strings. */
 OT_API ot_status ot_npy_write(const char *path, const ot_tensor *t);
 
+/* ---- Data sets ---- */
+
+enum { OT_TRAIN = 0, OT_VALID = 1 }; /* splits */
+
+/* A source of labelled samples.  Open a folder of pictures as one (ot_folder_open), or fill in the struct for data of
+ * your own.  All functions but close may be called from several threads at once. */
+typedef struct ot_dataset {
+    void *ctx;                      /* handed to every function */
+    int64_t count[2];               /* samples of each split */
+    int64_t classes;                /* labels are 0 .. classes-1 */
+    const char *const *class_names; /* [classes], or NULL */
+    int rank;                       /* of one sample, without the batch axis: 3 and {3,224,224} for a picture */
+    int64_t dim[OT_MAX_RANK];
+    /* Writes sample `index` of a split and its label.  With augment the sample is changed at random, as a pure
+     * function of (the data set's seed, the sample's name, epoch); without, it is always the same.
+     * On failure it returns the status and sets the text with ot_set_error. */
+    ot_status (*load)(void *ctx, int split, int64_t index, bool augment, uint64_t epoch, float *sample, int64_t *label);
+    /* The label alone, without reading the sample. */
+    int64_t (*label)(void *ctx, int split, int64_t index);
+    /* A name that stays the same from run to run (a path relative to the folder); lives as long as the set.
+     * The function may be NULL. */
+    const char *(*name)(void *ctx, int split, int64_t index);
+    void (*close)(void *ctx); /* may be NULL */
+} ot_dataset;
+
+/* Calls d->close, if there is one; NULL is fine. */
+OT_API void ot_dataset_close(ot_dataset *d);
+/* For callbacks: sets what ot_last_error says in this thread, and returns st. */
+OT_API ot_status ot_set_error(ot_status st, const char *text);
+
+/* ---- Loader: batches of a data set, prepared ahead by threads of its own ---- */
+
+typedef struct ot_loader ot_loader;
+
+typedef struct ot_loader_options {
+    int split;      /* OT_TRAIN or OT_VALID */
+    int64_t batch;  /* samples of a batch; the last one of an epoch may have fewer */
+    bool augment;   /* as ot_dataset.load */
+    bool shuffle;   /* a new order each epoch, from (seed, epoch); else the data set's order */
+    bool drop_last; /* leave a smaller last batch out */
+    uint64_t seed;
+    int threads;      /* workers; 0: the physical cores, 4 at most */
+    int ahead;        /* batches held ready, besides the one handed out; 0: 2 */
+    int64_t variants; /* augmentation sees epoch % variants; 0: every epoch is new */
+} ot_loader_options;
+#define OT_LOADER_INIT                                                                                                 \
+    {                                                                                                                  \
+        OT_TRAIN, 64, true, true, false, 42, 0, 0, 0                                                                   \
+    }
+
+typedef struct ot_batch {
+    int64_t n;                       /* samples; 0: the epoch is over */
+    int64_t first;                   /* number of its first sample within the epoch's order */
+    const float *samples;            /* [n, dim...] */
+    const int64_t *labels, *indices; /* [n]; indices into the split */
+} ot_batch;
+
+typedef struct ot_loader_stats {
+    double waited;  /* seconds that ot_loader_next stood still since ot_loader_start */
+    double elapsed; /* seconds from ot_loader_start to the last ot_loader_next */
+    double loading; /* seconds that the workers spent in ot_dataset.load, summed over them */
+    int64_t samples;
+} ot_loader_stats;
+
+/* d must outlive the loader.  OT_EARG: an option out of range, or an empty split. */
+OT_API ot_status ot_loader_create(ot_loader **out, const ot_dataset *d, const ot_loader_options *o);
+/* Begins an epoch at the batch numbered first_batch (0: from the start; a resumed run: where it stopped), and drops
+ * whatever was prepared.  The batches are the same for any number of threads. */
+OT_API ot_status ot_loader_start(ot_loader *l, uint64_t epoch, int64_t first_batch);
+/* The next batch, valid until the next call on l.  A sample that could not be loaded fails here, in its place in the
+ * order, with the text that load set; only ot_loader_start goes on from there. */
+OT_API ot_status ot_loader_next(ot_loader *l, ot_batch *out);
+/* Batches of a whole epoch. */
+OT_API int64_t ot_loader_batches(const ot_loader *l);
+OT_API void ot_loader_statistics(ot_loader *l, ot_loader_stats *out);
+/* Stops the workers, in the middle of an epoch too. */
+OT_API void ot_loader_close(ot_loader *l);
+
 /* ==== end of Data ============================================================================================ */
 
 #ifdef __cplusplus

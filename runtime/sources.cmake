@@ -10,6 +10,7 @@ set(RUNTIME_SOURCES
     runtime/base/threads.c
     runtime/data/exif.c
     runtime/data/image.c
+    runtime/data/loader.c
     runtime/data/npy.c
     runtime/data/png.c
     runtime/data/pnm.c
@@ -26,4 +27,6 @@ set(RUNTIME_SOURCES
     runtime/graph/plan.c
     runtime/graph/prune.c
     runtime/graph/step.c
-    runtime/graph/symbols.c)
+    runtime/graph/symbols.c
+    runtime/train/dataset.c
+)

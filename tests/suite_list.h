@@ -2,4 +2,5 @@
 SUITE(base)
 SUITE(file)
 SUITE(image)
+SUITE(loader)
 SUITE(npy)
