@@ -2,6 +2,7 @@
  * simplifications make a padded convolution's output the same symbol as its input. */
 #include "graph/graph.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -100,42 +101,61 @@ ot_dim ot_dim_div(ot_infer *c, ot_dim a, ot_dim b)
     return symbol_of(c->graph, '/', a, b, NULL);
 }
 
-static size_t write_dim(const ot_graph *g, ot_dim d, char *text, size_t n, int depth)
+/* A text that grows in a buffer of n bytes; what does not fit is cut. */
+typedef struct text_out {
+    char *text;
+    size_t n, at;
+} text_out;
+
+static void put(text_out *t, const char *fmt, ...) OT_PRINTF(2, 3);
+static void put(text_out *t, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    int wrote = vsnprintf(t->text + t->at, t->n - t->at, fmt, ap);
+    va_end(ap);
+    t->at = wrote < 0 || (size_t)wrote >= t->n - t->at ? t->n - 1 : t->at + (size_t)wrote;
+}
+
+static void write_dim(const ot_graph *g, ot_dim d, text_out *t, int depth)
 {
     const ot_symbol *s = symbol_at(g, d);
-    if (n < 2)
-        return 0;
-    if (!ot_is_symbol(d))
-        return (size_t)snprintf(text, n, "%lld", (long long)d);
-    if (!s || s->op == '?' || depth > 8)
-        return (size_t)snprintf(text, n, "?");
-    if (s->op == 'n')
-        return (size_t)snprintf(text, n, "%s", s->name);
-    char a[96], b[96];
-    write_dim(g, s->a, a, sizeof(a), depth + 1);
-    write_dim(g, s->b, b, sizeof(b), depth + 1);
-    if (s->op == '+' && !ot_is_symbol(s->b) && s->b < 0)
-        return (size_t)snprintf(text, n, "(%s%s)", a, b);
-    return (size_t)snprintf(text, n, "(%s%c%s)", a, s->op, b);
+    if (!ot_is_symbol(d)) {
+        put(t, "%lld", (long long)d);
+    } else if (!s || s->op == '?' || depth > 8) {
+        put(t, "?");
+    } else if (s->op == 'n') {
+        put(t, "%s", s->name);
+    } else {
+        bool minus = s->op == '+' && !ot_is_symbol(s->b) && s->b < 0; /* the number brings its own sign */
+        put(t, "(");
+        write_dim(g, s->a, t, depth + 1);
+        if (!minus)
+            put(t, "%c", s->op);
+        write_dim(g, s->b, t, depth + 1);
+        put(t, ")");
+    }
 }
 
 const char *ot_dim_text(const ot_graph *g, ot_dim d, char *text, size_t n)
 {
-    write_dim(g, d, text, n, 0);
+    text_out t = { text, n, 0 };
+    write_dim(g, d, &t, 0);
     return text;
 }
 
 const char *ot_fact_text(const ot_graph *g, const ot_fact *f, char *text, size_t n)
 {
     static const char *const kinds[] = { "", "sequence of ", "optional ", "map to " };
-    size_t at = (size_t)snprintf(text, n, "%s%s[", kinds[f->kind], ot_dtype_name(f->dtype));
-    if (f->rank < 0 && at < n)
-        at += (size_t)snprintf(text + at, n - at, "...");
-    for (int i = 0; i < f->rank && at < n; i++) {
-        char dim[96];
-        at += (size_t)snprintf(text + at, n - at, "%s%s", i ? "," : "", ot_dim_text(g, f->dim[i], dim, sizeof(dim)));
+    text_out t = { text, n, 0 };
+    put(&t, "%s%s[", kinds[f->kind], ot_dtype_name(f->dtype));
+    if (f->rank < 0)
+        put(&t, "...");
+    for (int i = 0; i < f->rank; i++) {
+        if (i)
+            put(&t, ",");
+        write_dim(g, f->dim[i], &t, 0);
     }
-    if (at < n)
-        snprintf(text + at, n - at, "]");
+    put(&t, "]");
     return text;
 }
