@@ -108,6 +108,44 @@ OT_API const char *ot_dtype_name(ot_dtype dtype);
 /* Element i as a double, from any numeric type (complex: the real part; strings: NaN). */
 OT_API double ot_tensor_get(const ot_tensor *t, int64_t i);
 
+/* ---- Models ------------------------------------------------------------------------------------------------ */
+
+/* An ONNX model as a document: what is in the file, and the weights, which stay in the mapped file. */
+typedef struct ot_model ot_model;
+
+/* IR versions 1 to 14.  The file stays mapped until the model is closed: replace it (as ot_model_save does), never
+ * shorten it.  OT_EIO; OT_EMODEL: not a well-formed ONNX file, with the byte; OT_EUNSUPPORTED: a newer IR version. */
+OT_API ot_status ot_model_open(ot_model **out, const char *path);
+/* The same from n bytes, which are copied.  Such a model cannot have external data. */
+OT_API ot_status ot_model_open_memory(ot_model **out, const void *bytes, size_t n);
+OT_API void ot_model_close(ot_model *m);
+/* Writes the model, through a temporary file that is renamed; over the file that it came from is fine.  All that was in
+ * the file is in the new one, fields unknown to this version included.  External data stays where it is when the new
+ * file is in the folder of the old one, and goes into the new file otherwise. */
+OT_API ot_status ot_model_save(const ot_model *m, const char *path);
+
+/* The value of a key of metadata_props, or NULL. */
+OT_API const char *ot_model_metadata(const ot_model *m, const char *key);
+/* Sets or replaces it; NULL removes the key. */
+OT_API ot_status ot_model_set_metadata(ot_model *m, const char *key, const char *value);
+OT_API int64_t ot_model_ir_version(const ot_model *m);
+/* The version of an operator set that the model imports, 0 when it does not; "" and "ai.onnx" are the same. */
+OT_API int64_t ot_model_opset(const ot_model *m, const char *domain);
+
+/* Of the main graph, in file order.  An input that has an initializer of its name (a default value) is left out. */
+OT_API int64_t ot_model_input_count(const ot_model *m);
+OT_API int64_t ot_model_output_count(const ot_model *m);
+OT_API int64_t ot_model_initializer_count(const ot_model *m);
+/* The i-th name; NULL when i is out of range. */
+OT_API const char *ot_model_input_name(const ot_model *m, int64_t i);
+OT_API const char *ot_model_output_name(const ot_model *m, int64_t i);
+OT_API const char *ot_model_initializer_name(const ot_model *m, int64_t i);
+
+/* A file that holds one TensorProto (.pb, as ONNX's test data has them) as a new tensor; free with ot_tensor_free.
+ * OT_EIO; OT_EDATA: no tensor, or a damaged one. */
+OT_API ot_status ot_tensor_file_read(ot_tensor **out, const char *path);
+OT_API ot_status ot_tensor_file_write(const char *path, const ot_tensor *t);
+
 /* ==== Data (pictures, tensor files, data sets, loader) ======================================================= */
 
 /* What a picture becomes before a model sees it: shorter side to `resize` (bilinear, antialiased), a centre crop of

@@ -28,5 +28,17 @@ set(RUNTIME_SOURCES
     runtime/graph/prune.c
     runtime/graph/step.c
     runtime/graph/symbols.c
+    runtime/model/blob.c
+    runtime/model/decode.c
+    runtime/model/edit.c
+    runtime/model/expand.c
+    runtime/model/external.c
+    runtime/model/load.c
+    runtime/model/model.c
+    runtime/model/save.c
+    runtime/model/scan.c
+    runtime/model/tensor_file.c
+    runtime/model/tensors.c
+    runtime/model/wire.c
     runtime/train/dataset.c
 )

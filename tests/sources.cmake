@@ -1,10 +1,11 @@
 # One program holds all suites that run inside the process; tests/run adds the scripts.
 enable_testing()
-add_executable(onnxtune-tests tests/harness.c tests/pictures.c
+add_executable(onnxtune-tests tests/harness.c tests/pictures.c tests/wire_data.c
     tests/test_base.c
     tests/test_file.c
     tests/test_image.c
     tests/test_loader.c
+    tests/test_model.c
     tests/test_npy.c)
 target_include_directories(onnxtune-tests PRIVATE . runtime tests ${PROTO_INCLUDE} ${PROTOBUF_C_INCLUDE})
 set_source_files_properties(tests/pictures.c PROPERTIES INCLUDE_DIRECTORIES "${STB_INCLUDE}" COMPILE_OPTIONS -w)
