@@ -29,7 +29,7 @@ typedef struct ot_sgd_step {
 void ot_row_sgd(int64_t n, const ot_sgd_step *s, const float *grad, float *w, float *v);
 
 /* Per channel, x is [n][c][size]; channels are the threads' blocks.  y and dx may be x or dy. */
-/* y = act(scale[c] * x + shift[c]): BatchNorm inference. */
+/* y = act(scale[c] * x + shift[c]): BatchNorm inference.  act is none or relu. */
 void ot_channel_scale(int64_t n, int64_t c, int64_t size, const float *x, const float *scale, const float *shift,
                       ot_kernel_act act, float *y, const ot_kernel_pool *pool);
 /* The mean, and the biased variance about it (two passes). */

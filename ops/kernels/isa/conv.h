@@ -1,0 +1,50 @@
+/* What the convolution sources share. */
+#ifndef OT_KERNELS_ISA_CONV_H
+#define OT_KERNELS_ISA_CONV_H
+
+#include "../conv.h"
+#include "lattice.h"
+#include "shape3.h"
+#include "table.h"
+
+/* ot_conv_shape in three dimensions, with the sizes that are used again and again. */
+typedef struct conv3 {
+    int64_t n, c, k, group, cg, kg; /* cg = c / group, kg = k / group */
+    int64_t in[3], out[3], kernel[3], stride[3], dilation[3], pad[3];
+    int64_t plane_x, plane_y, taps; /* volumes of in, out, kernel */
+} conv3;
+
+OT_INLINE conv3 conv3_of(const ot_conv_shape *s)
+{
+    conv3 v = { .n = s->n, .c = s->c, .k = s->k, .group = s->group };
+    v.cg = s->c / s->group;
+    v.kg = s->k / s->group;
+    shape3(s->spatial, s->in, 1, v.in);
+    shape3(s->spatial, s->out, 1, v.out);
+    shape3(s->spatial, s->kernel, 1, v.kernel);
+    shape3(s->spatial, s->stride, 1, v.stride);
+    shape3(s->spatial, s->dilation, 1, v.dilation);
+    shape3(s->spatial, s->pad, 0, v.pad);
+    v.plane_x = volume3(v.in);
+    v.plane_y = volume3(v.out);
+    v.taps = volume3(v.kernel);
+    return v;
+}
+
+/* One channel of x in a group: planes are convolved one by one. */
+OT_INLINE bool conv3_depthwise(const conv3 *v)
+{
+    return v->cg == 1 && v->group > 1;
+}
+
+void OT_K(ot_depthwise_forward)(const conv3 *v, const float *x, const float *w, float *y, const ot_epilogue *epi,
+                                const ot_kernel_pool *pool);
+void OT_K(ot_depthwise_data)(const conv3 *v, const float *dy, const float *w, float *dx, const ot_epilogue *epi,
+                             const ot_kernel_pool *pool);
+void OT_K(ot_depthwise_weights)(const conv3 *v, const float *x, const float *dy, float *dw, const ot_kernel_pool *pool);
+
+int64_t OT_K(ot_conv_weights_floats)(const conv3 *v, int threads);
+void OT_K(ot_conv_weights)(const conv3 *v, const float *x, const float *dy, float *dw, float *work,
+                           const ot_kernel_pool *pool);
+
+#endif

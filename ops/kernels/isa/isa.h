@@ -1,0 +1,88 @@
+/* Sources in this folder are compiled once for each instruction set.  OT_ISA is its name and OT_VL the floats of a
+ * vector; both come from the build.  OT_K(x) is the name that x has in this compilation. */
+#ifndef OT_KERNELS_ISA_H
+#define OT_KERNELS_ISA_H
+
+#include "../kernels.h"
+
+#define OT_K_JOIN(x, isa)   x##_##isa
+#define OT_K_EXPAND(x, isa) OT_K_JOIN(x, isa)
+#define OT_K(x)             OT_K_EXPAND(x, OT_ISA)
+
+#define OT_INLINE static inline __attribute__((always_inline))
+
+typedef float vf __attribute__((vector_size(OT_VL * 4), may_alias));
+typedef float vfu __attribute__((vector_size(OT_VL * 4), aligned(4), may_alias)); /* for unaligned loads and stores */
+typedef int32_t vi __attribute__((vector_size(OT_VL * 4), may_alias));
+typedef float v4u __attribute__((vector_size(16), aligned(4), may_alias));
+
+/* A micro tile is at most OT_MR rows by two vectors: what the registers of the instruction set hold. */
+#if OT_VL == 16
+#define OT_MR 14
+#elif OT_VL == 8
+#define OT_MR 6
+#else
+#define OT_MR 4
+#endif
+#define OT_NR (2 * OT_VL)
+
+#define OT_KC   384  /* most depth of a packed block: a panel of A stays in the first-level cache */
+#define OT_NT   192  /* most columns of a task's tile: OT_KC x OT_NT floats stay in the second-level cache */
+#define OT_MT   1024 /* most rows of a task's tile, but for a panel's rounding */
+#define OT_LINE 16   /* floats in a cache line */
+
+OT_INLINE vf v_load(const float *p)
+{
+    return *(const vfu *)p;
+}
+OT_INLINE void v_store(float *p, vf v)
+{
+    *(vfu *)p = v;
+}
+OT_INLINE vf v_set(float x)
+{
+    return (vf){ 0 } + x;
+}
+OT_INLINE vf v_pick(vi mask, vf a, vf b) /* a where the mask is all ones, else b */
+{
+    return (vf)((mask & (vi)a) | (~mask & (vi)b));
+}
+/* The sum of the lanes, pairwise, in a fixed order. */
+OT_INLINE float v_sum(vf v)
+{
+    float t[OT_VL];
+    v_store(t, v);
+    for (int half = OT_VL / 2; half > 0; half /= 2)
+        for (int i = 0; i < half; i++)
+            t[i] += t[i + half];
+    return t[0];
+}
+
+OT_INLINE int64_t k_min(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+OT_INLINE int64_t k_max(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+OT_INLINE int64_t k_ceil(int64_t a, int64_t b) /* ceil(a / b), a >= 0, b > 0 */
+{
+    return (a + b - 1) / b;
+}
+/* Item i of n things cut into `parts` as even as can be starts here. */
+OT_INLINE int64_t k_cut(int64_t n, int64_t parts, int64_t i)
+{
+    return n * i / parts;
+}
+OT_INLINE void k_run(const ot_kernel_pool *pool, int64_t blocks, ot_kernel_task *fn, void *ctx)
+{
+    if (pool && pool->threads > 1 && blocks > 1) {
+        pool->run(pool->pool, blocks, fn, ctx);
+        return;
+    }
+    for (int64_t b = 0; b < blocks; b++)
+        fn(ctx, b, 0);
+}
+
+#endif
