@@ -1,7 +1,26 @@
 set(OPS_SOURCES
+    ops/kernels/dispatch.c
     ops/registry.c
     ops/relu.c
     ops/run.c
     ops/shape_rules.c
     ops/sum_to.c)
+
+# The kernels' sources are compiled once for each instruction set; ops/kernels/dispatch.c picks one at run time.
 set(KERNEL_OBJECTS)
+set(KERNEL_SOURCES channels conv conv_weights depthwise gemm lattice micro pooling product rows softmax table)
+list(TRANSFORM KERNEL_SOURCES PREPEND ops/kernels/isa/)
+list(TRANSFORM KERNEL_SOURCES APPEND .c)
+function(add_kernels isa lanes)
+  add_library(kernels_${isa} OBJECT ${KERNEL_SOURCES})
+  target_compile_definitions(kernels_${isa} PRIVATE OT_ISA=${isa} OT_VL=${lanes})
+  target_compile_options(kernels_${isa} PRIVATE -ffp-contract=fast -fno-math-errno -fno-trapping-math ${ARGN})
+  target_link_libraries(kernels_${isa} PRIVATE warnings sanitize)
+  set(KERNEL_OBJECTS ${KERNEL_OBJECTS} $<TARGET_OBJECTS:kernels_${isa}> PARENT_SCOPE)
+endfunction()
+add_kernels(baseline 4)
+if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
+  add_kernels(avx2 8 -mavx2 -mfma)
+  add_kernels(avx512 16 -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -mprefer-vector-width=512)
+endif()
+

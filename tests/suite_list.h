@@ -2,6 +2,7 @@
 SUITE(base)
 SUITE(file)
 SUITE(image)
+SUITE(kernels)
 SUITE(loader)
 SUITE(model)
 SUITE(npy)

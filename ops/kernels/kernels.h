@@ -15,7 +15,7 @@
 /* Computes one block; worker is 0 .. threads-1, no two at once with the same number. */
 typedef void ot_kernel_task(void *ctx, int64_t block, int worker);
 
-/* How a kernel gets threads: run() calls fn for blocks 0 .. blocks-1 and waits for all.  ot_threads_run fits. */
+/* How a kernel gets threads: run() calls fn for blocks 0 .. blocks-1 and waits for all. */
 typedef struct ot_kernel_pool {
     void (*run)(void *pool, int64_t blocks, ot_kernel_task *fn, void *ctx);
     void *pool;
