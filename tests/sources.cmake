@@ -4,6 +4,7 @@ add_executable(onnxtune-tests tests/harness.c tests/pictures.c tests/wire_data.c
     tests/test_base.c
     tests/test_file.c
     tests/test_image.c
+    tests/test_kernel_rows.c
     tests/test_kernels.c
     tests/test_loader.c
     tests/test_model.c

@@ -2,6 +2,7 @@
 SUITE(base)
 SUITE(file)
 SUITE(image)
+SUITE(kernel_rows)
 SUITE(kernels)
 SUITE(loader)
 SUITE(model)
