@@ -146,6 +146,59 @@ OT_API const char *ot_model_initializer_name(const ot_model *m, int64_t i);
 OT_API ot_status ot_tensor_file_read(ot_tensor **out, const char *path);
 OT_API ot_status ot_tensor_file_write(const char *path, const ot_tensor *t);
 
+/* ---- Sessions: running a model ------------------------------------------------------------------------------------
+ */
+
+/* A model made ready to run.  It plans each new set of input shapes once and keeps the plans.  The model must outlive
+ * the session, and may not be edited meanwhile. */
+typedef struct ot_session ot_session;
+
+typedef struct ot_session_options {
+    int threads;               /* 0: the physical cores that this process may use */
+    size_t memory;             /* cap in bytes on activations, work space and packed weights; 0: none */
+    const char *const *values; /* names of values of the graph to give back instead of the model's outputs */
+    int64_t n_values;          /* 0: the outputs */
+    bool keep_batch;           /* a literal leading 1 of the inputs stays; else any batch is taken where that can be */
+    bool no_fusion;            /* every node as the document has it */
+} ot_session_options;
+#define OT_SESSION_INIT                                                                                                \
+    {                                                                                                                  \
+        0, 0, NULL, 0, false, false                                                                                    \
+    }
+
+/* OT_EUNSUPPORTED lists every operator that is missing. */
+OT_API ot_status ot_session_create(ot_session **out, const ot_model *m, const ot_session_options *opts);
+OT_API void ot_session_close(ot_session *s);
+
+OT_API int64_t ot_session_input_count(const ot_session *s);
+OT_API int64_t ot_session_output_count(const ot_session *s);
+OT_API const char *ot_session_input_name(const ot_session *s, int64_t i);
+OT_API const char *ot_session_output_name(const ot_session *s, int64_t i);
+/* What input i accepts: a view without data, whose dims are -1 where any size is taken; rank -1: any. */
+OT_API ot_status ot_session_input(const ot_session *s, int64_t i, ot_tensor *out);
+
+/* Plans for inputs of these types and shapes; their data is not looked at.  OT_ESHAPE, OT_ENOMEM (the cap). */
+OT_API ot_status ot_session_prepare(ot_session *s, const ot_tensor *inputs, int64_t n);
+/* Runs on one tensor an input, in the session's order; plans first when the shapes are new. */
+OT_API ot_status ot_session_run(ot_session *s, const ot_tensor *inputs, int64_t n);
+/* Output i of the last run: a view, valid until the next run or prepare. */
+OT_API const ot_tensor *ot_session_output(const ot_session *s, int64_t i);
+
+typedef struct ot_memory {
+    size_t weights;     /* bytes of the model's constants, mostly in the mapped file */
+    size_t state;       /* parameters that train, moments, statistics */
+    size_t packed;      /* weights in the kernels' own form */
+    size_t activations; /* one arena for all values */
+    size_t workspace;   /* of the largest step */
+    int64_t steps;      /* kernels that run */
+} ot_memory;
+/* Of the plan that was made last; OT_EARG when none was. */
+OT_API ot_status ot_session_memory(const ot_session *s, ot_memory *out);
+/* The last plan as text, a line a step: node, operator, shapes, kernel, place, and why a faster kernel declined.  The
+ * caller frees it with ot_text_free. */
+OT_API ot_status ot_session_explain(char **out, const ot_session *s);
+OT_API void ot_text_free(char *text);
+
 /* ==== Data (pictures, tensor files, data sets, loader) ======================================================= */
 
 /* What a picture becomes before a model sees it: shorter side to `resize` (bilinear, antialiased), a centre crop of

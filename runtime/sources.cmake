@@ -7,6 +7,7 @@ set(RUNTIME_SOURCES
     runtime/base/rng.c
     runtime/base/strmap.c
     runtime/base/tensor.c
+    runtime/base/text.c
     runtime/base/threads.c
     runtime/data/exif.c
     runtime/data/image.c
@@ -18,11 +19,16 @@ set(RUNTIME_SOURCES
     runtime/data/resize.c
     runtime/data/stb.c
     runtime/exec/executor.c
+    runtime/exec/explain.c
+    runtime/exec/session.c
     runtime/exec/store.c
     runtime/graph/build.c
+    runtime/graph/derive.c
     runtime/graph/fold.c
+    runtime/graph/fuse.c
     runtime/graph/gradient.c
     runtime/graph/graph.c
+    runtime/graph/layers.c
     runtime/graph/memory.c
     runtime/graph/plan.c
     runtime/graph/prune.c

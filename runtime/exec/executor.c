@@ -81,6 +81,23 @@ const ot_tensor *ot_executor_output(const ot_executor *e, int64_t i)
     return &e->output[i];
 }
 
+ot_status ot_executor_memory(const ot_executor *e, ot_memory *out)
+{
+    const ot_plan *p = ot_executor_plan(e);
+    *out = (ot_memory){ 0 };
+    if (!p)
+        return ot_fail(OT_EARG, "nothing was planned yet");
+    for (int64_t v = 0; v < e->g->n_value; v++)
+        if (e->g->value[v].origin == OT_FROM_CONSTANT)
+            out->weights += ot_tensor_bytes(e->g->value[v].tensor);
+    out->state = e->o.store->bytes;
+    out->packed = e->o.store->packs.bytes;
+    out->activations = p->arena_bytes;
+    out->workspace = p->scratch_bytes;
+    out->steps = p->n_step;
+    return OT_OK;
+}
+
 static bool fits(const ot_executor *e, const ot_plan *p, const ot_tensor *input)
 {
     for (int64_t i = 0; i < e->g->n_input; i++) {

@@ -32,6 +32,8 @@ ot_status ot_executor_prepare(ot_executor *e, const ot_tensor *input);
 ot_status ot_executor_run(ot_executor *e, const ot_tensor *input);
 /* Output i of the last run: a view, valid until the next run of any executor over the same workspace. */
 const ot_tensor *ot_executor_output(const ot_executor *e, int64_t i);
+/* What the last plan takes; OT_EARG when there is none. */
+ot_status ot_executor_memory(const ot_executor *e, ot_memory *out);
 /* The plan of the last prepare or run; NULL before. */
 const ot_plan *ot_executor_plan(const ot_executor *e);
 

@@ -1,0 +1,10 @@
+/* What a plan does, as text. */
+#ifndef OT_EXEC_EXPLAIN_H
+#define OT_EXEC_EXPLAIN_H
+
+#include "exec/executor.h"
+
+/* One line a step of the last plan; the caller frees it.  OT_EARG when nothing was planned. */
+ot_status ot_explain(char **out, const ot_executor *e);
+
+#endif

@@ -1,0 +1,159 @@
+#include "exec/executor.h"
+#include "exec/explain.h"
+#include "graph/derive.h"
+
+#include <string.h>
+
+#define FOLD_LIMIT ((size_t)64 << 20) /* constants computed ahead may not be larger, in bytes */
+
+struct ot_session {
+    ot_executor *e;
+    ot_store *store;
+    ot_threads *threads;
+    ot_workspace workspace;
+};
+
+static ot_status choose_outputs(ot_graph *g, const ot_session_options *o)
+{
+    if (o->n_values <= 0)
+        return OT_OK;
+    g->n_output = 0;
+    for (int64_t i = 0; i < o->n_values; i++) {
+        ot_val v = ot_graph_find(g, o->values[i]);
+        if (v == OT_NONE)
+            return ot_fail(OT_EARG, "the graph has no value named '%s'", o->values[i]);
+        OT_TRY(ot_graph_output(g, o->values[i], v));
+    }
+    return OT_OK;
+}
+
+/* The passes of inference: derive, outputs pinned, dead code, constants, fusion. */
+static ot_status compile(ot_graph **out, const ot_model *m, const ot_session_options *o)
+{
+    ot_derive_opts d = { .free_batch = !o->keep_batch };
+    ot_graph *g;
+    OT_TRY(ot_derive(&g, m, &d));
+    ot_status st = choose_outputs(g, o);
+    if (st == OT_OK)
+        st = ot_prune(g);
+    if (st == OT_OK)
+        st = ot_fold(g, FOLD_LIMIT);
+    if (st == OT_OK && !o->no_fusion)
+        st = ot_fuse(g);
+    if (st == OT_OK)
+        *out = g;
+    else
+        ot_graph_close(g);
+    return st;
+}
+
+ot_status ot_session_create(ot_session **out, const ot_model *m, const ot_session_options *opts)
+{
+    static const ot_session_options defaults = OT_SESSION_INIT;
+    ot_graph *g = NULL;
+    if (!opts)
+        opts = &defaults;
+    *out = NULL;
+    ot_session *s = ot_calloc(1, sizeof(*s));
+    if (!s)
+        return OT_ENOMEM;
+    ot_status st = ot_threads_create(&s->threads, opts->threads);
+    if (st == OT_OK)
+        st = ot_store_create(&s->store);
+    if (st == OT_OK)
+        st = compile(&g, m, opts);
+    if (st == OT_OK) {
+        ot_executor_opts eo = { s->store, s->threads, &s->workspace, opts->memory };
+        st = ot_executor_create(&s->e, g, &eo);
+    }
+    if (st == OT_OK)
+        *out = s;
+    else
+        ot_session_close(s);
+    return st;
+}
+
+void ot_session_close(ot_session *s)
+{
+    if (!s)
+        return;
+    ot_executor_close(s->e);
+    ot_store_close(s->store);
+    ot_threads_close(s->threads);
+    ot_workspace_release(&s->workspace);
+    ot_free(s);
+}
+
+int64_t ot_session_input_count(const ot_session *s)
+{
+    return ot_executor_graph(s->e)->n_input;
+}
+
+int64_t ot_session_output_count(const ot_session *s)
+{
+    return ot_executor_graph(s->e)->n_output;
+}
+
+const char *ot_session_input_name(const ot_session *s, int64_t i)
+{
+    const ot_graph *g = ot_executor_graph(s->e);
+    return i >= 0 && i < g->n_input ? g->value[g->input[i]].name : NULL;
+}
+
+const char *ot_session_output_name(const ot_session *s, int64_t i)
+{
+    const ot_graph *g = ot_executor_graph(s->e);
+    return i >= 0 && i < g->n_output ? g->output[i].name : NULL;
+}
+
+ot_status ot_session_input(const ot_session *s, int64_t i, ot_tensor *out)
+{
+    const ot_graph *g = ot_executor_graph(s->e);
+    *out = (ot_tensor){ 0 };
+    if (i < 0 || i >= g->n_input)
+        return ot_fail(OT_EARG, "input %lld of %lld", (long long)i, (long long)g->n_input);
+    const ot_fact *f = &g->value[g->input[i]].fact;
+    out->dtype = f->dtype;
+    out->rank = f->rank;
+    for (int d = 0; d < f->rank; d++)
+        out->dim[d] = ot_is_symbol(f->dim[d]) ? -1 : f->dim[d];
+    return OT_OK;
+}
+
+static ot_status check_count(const ot_session *s, int64_t n)
+{
+    int64_t want = ot_session_input_count(s);
+    return n == want ? OT_OK : ot_fail(OT_EARG, "%lld inputs, the model has %lld", (long long)n, (long long)want);
+}
+
+ot_status ot_session_prepare(ot_session *s, const ot_tensor *inputs, int64_t n)
+{
+    OT_TRY(check_count(s, n));
+    return ot_executor_prepare(s->e, inputs);
+}
+
+ot_status ot_session_run(ot_session *s, const ot_tensor *inputs, int64_t n)
+{
+    OT_TRY(check_count(s, n));
+    return ot_executor_run(s->e, inputs);
+}
+
+const ot_tensor *ot_session_output(const ot_session *s, int64_t i)
+{
+    return i >= 0 && i < ot_session_output_count(s) ? ot_executor_output(s->e, i) : NULL;
+}
+
+ot_status ot_session_memory(const ot_session *s, ot_memory *out)
+{
+    return ot_executor_memory(s->e, out);
+}
+
+ot_status ot_session_explain(char **out, const ot_session *s)
+{
+    return ot_explain(out, s->e);
+}
+
+void ot_text_free(char *text)
+{
+    ot_free(text);
+}
