@@ -262,6 +262,41 @@ OT_API void ot_dataset_close(ot_dataset *d);
 /* For callbacks: sets what ot_last_error says in this thread, and returns st. */
 OT_API ot_status ot_set_error(ot_status st, const char *text);
 
+/* What training does to a picture, at random. */
+typedef enum ot_augment {
+    OT_AUGMENT_NONE,     /* nothing: as in validation */
+    OT_AUGMENT_SIDE_ON,  /* mirrored (half of them), turned by up to 10 degrees (3 of 4), brightness and contrast by up
+                            to 5 %, shorter side to size * U(1, zoom) (3 of 4), a crop anywhere */
+    OT_AUGMENT_TOP_DOWN, /* the same, and any of the eight turns and mirrorings of a square */
+    OT_AUGMENT_CROP_FLIP /* mirrored, and a crop of 8 to 100 % of the area and a shape from 3:4 to 4:3; pictures of at
+                            most `size` are padded by size / 8 (edges reflected) and cropped instead */
+} ot_augment;
+
+typedef struct ot_folder_options {
+    ot_image_spec spec;
+    ot_augment augment;
+    float zoom;            /* at least 1 */
+    double valid_fraction; /* without a `valid` folder: this share of the pictures validates, chosen by name and seed */
+    uint64_t seed;
+    int threads; /* for the check of all pictures; 0: the physical cores */
+    /* One line each: a picture that is left out, classes of very different size.  May be NULL. */
+    void (*warn)(void *ctx, const char *text);
+    /* Pictures checked so far, from the caller's thread, at irregular times.  May be NULL. */
+    void (*progress)(void *ctx, int64_t done, int64_t total);
+    void *ctx;
+} ot_folder_options;
+#define OT_FOLDER_INIT                                                                                                 \
+    {                                                                                                                  \
+        OT_IMAGE_SPEC_INIT, OT_AUGMENT_SIDE_ON, 1.1f, 0.2, 42, 0, NULL, NULL, NULL                                     \
+    }
+
+/* DIR/train/CLASS/ and DIR/valid/CLASS/ (or `val`), or DIR/CLASS/ alone, with .jpg .jpeg .png .bmp .ppm .pgm files;
+ * classes are the sorted folder names.  Or a folder with the six .bin files of CIFAR-10.
+ * Every picture is decoded once before the call returns, and remembered as good in the user's cache folder by path,
+ * size and time of change.  Bad ones are left out with a warning.
+ * OT_EDATA: more than 1 % are bad, or there are none; OT_EIO; OT_EARG: an option.  Close with ot_dataset_close. */
+OT_API ot_status ot_folder_open(ot_dataset **out, const char *dir, const ot_folder_options *o);
+
 /* ---- Loader: batches of a data set, prepared ahead by threads of its own ---- */
 
 typedef struct ot_loader ot_loader;

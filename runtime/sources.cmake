@@ -9,7 +9,11 @@ set(RUNTIME_SOURCES
     runtime/base/tensor.c
     runtime/base/text.c
     runtime/base/threads.c
+    runtime/data/augment.c
+    runtime/data/cifar.c
     runtime/data/exif.c
+    runtime/data/folder.c
+    runtime/data/folder_scan.c
     runtime/data/image.c
     runtime/data/loader.c
     runtime/data/npy.c
@@ -17,6 +21,7 @@ set(RUNTIME_SOURCES
     runtime/data/pnm.c
     runtime/data/preprocess.c
     runtime/data/resize.c
+    runtime/data/seen.c
     runtime/data/stb.c
     runtime/exec/executor.c
     runtime/exec/explain.c

@@ -1,8 +1,10 @@
 # One program holds all suites that run inside the process; tests/run adds the scripts.
 enable_testing()
 add_executable(onnxtune-tests tests/harness.c tests/pictures.c tests/wire_data.c
+    tests/test_augment.c
     tests/test_base.c
     tests/test_file.c
+    tests/test_folder.c
     tests/test_image.c
     tests/test_kernel_rows.c
     tests/test_kernels.c

@@ -1,6 +1,8 @@
 /* One line a suite, sorted: SUITE(x) is the table x_tests of test_x.c. */
+SUITE(augment)
 SUITE(base)
 SUITE(file)
+SUITE(folder)
 SUITE(image)
 SUITE(kernel_rows)
 SUITE(kernels)
