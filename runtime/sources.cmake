@@ -42,6 +42,7 @@ set(RUNTIME_SOURCES
     runtime/model/blob.c
     runtime/model/decode.c
     runtime/model/edit.c
+    runtime/model/edit_graph.c
     runtime/model/expand.c
     runtime/model/external.c
     runtime/model/load.c

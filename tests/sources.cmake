@@ -3,6 +3,7 @@ enable_testing()
 add_executable(onnxtune-tests tests/harness.c tests/pictures.c tests/wire_data.c
     tests/test_augment.c
     tests/test_base.c
+    tests/test_edit.c
     tests/test_file.c
     tests/test_folder.c
     tests/test_image.c

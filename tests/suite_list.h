@@ -1,6 +1,7 @@
 /* One line a suite, sorted: SUITE(x) is the table x_tests of test_x.c. */
 SUITE(augment)
 SUITE(base)
+SUITE(edit)
 SUITE(file)
 SUITE(folder)
 SUITE(image)

@@ -84,3 +84,16 @@ ot_status ot_append_string(size_t *n, char ***items, const char *value)
     *items = grown;
     return OT_OK;
 }
+
+void ot_move(ProtobufCMessage *msg, const char *field, int64_t from, int64_t to)
+{
+    list l;
+    if (!find_list(&l, msg, field) || from < 0 || to < 0 || (size_t)from >= *l.n || (size_t)to >= *l.n)
+        return;
+    ProtobufCMessage *item = l.items[from];
+    if (from < to)
+        memmove(l.items + from, l.items + from + 1, (size_t)(to - from) * sizeof(*l.items));
+    else
+        memmove(l.items + to + 1, l.items + to, (size_t)(from - to) * sizeof(*l.items));
+    l.items[to] = item;
+}
