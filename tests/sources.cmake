@@ -1,6 +1,6 @@
 # One program holds all suites that run inside the process; tests/run adds the scripts.
 enable_testing()
-add_executable(onnxtune-tests tests/harness.c tests/pictures.c tests/wire_data.c
+add_executable(onnxtune-tests tests/harness.c tests/op_case.c tests/pictures.c tests/wire_data.c
     tests/test_augment.c
     tests/test_base.c
     tests/test_edit.c
@@ -11,7 +11,8 @@ add_executable(onnxtune-tests tests/harness.c tests/pictures.c tests/wire_data.c
     tests/test_kernels.c
     tests/test_loader.c
     tests/test_model.c
-    tests/test_npy.c)
+    tests/test_npy.c
+    tests/test_relu.c)
 target_include_directories(onnxtune-tests PRIVATE . runtime tests ${PROTO_INCLUDE} ${PROTOBUF_C_INCLUDE})
 set_source_files_properties(tests/pictures.c PROPERTIES INCLUDE_DIRECTORIES "${STB_INCLUDE}" COMPILE_OPTIONS -w)
 target_link_libraries(onnxtune-tests PRIVATE onnxtune_static warnings)
