@@ -1,9 +1,11 @@
 set(OPS_SOURCES
+    ops/expand.c
     ops/kernels/dispatch.c
     ops/registry.c
     ops/relu.c
     ops/run.c
     ops/shape_rules.c
+    ops/strided.c
     ops/sum_to.c)
 
 # The kernels' sources are compiled once for each instruction set; ops/kernels/dispatch.c picks one at run time.

@@ -4,6 +4,7 @@ add_executable(onnxtune-tests tests/harness.c tests/op_case.c tests/pictures.c t
     tests/test_augment.c
     tests/test_base.c
     tests/test_edit.c
+    tests/test_expand.c
     tests/test_file.c
     tests/test_folder.c
     tests/test_image.c

@@ -2,6 +2,7 @@
 SUITE(augment)
 SUITE(base)
 SUITE(edit)
+SUITE(expand)
 SUITE(file)
 SUITE(folder)
 SUITE(image)
