@@ -1,6 +1,7 @@
 #include "op_case.h"
 #include "base/rng.h"
 #include "exec/executor.h"
+#include "graph/derive.h"
 
 #include <math.h>
 #include <stdarg.h>
@@ -42,8 +43,8 @@ static const ot_op weigh = { .domain = OT_INTERNAL,
 
 typedef struct rig {
     const op_case *row;
-    const char *label;
-    ot_dtype real; /* what floating inputs are in this graph */
+    ot_dtype real;     /* what floating inputs are in this graph */
+    bool for_gradient; /* composites without a gradient are expanded */
     ot_graph *g;
     int n_in, n_out;
     ot_val in[OP_MAX_IN], out[OP_MAX_OUT];
@@ -124,7 +125,7 @@ static ot_status add_inputs(rig *r, bool symbolic)
     return OT_OK;
 }
 
-/* The node, rewritten first where its operator does that. */
+/* The node, in today's form. */
 static ot_status add_node(rig *r)
 {
     const op_case *row = r->row;
@@ -139,42 +140,15 @@ static ot_status add_node(rig *r)
         return st;
     }
     ot_build b = { .g = r->g, .prefix = "n", .layer = -1 };
-    ot_val becomes[OP_MAX_OUT];
-    bool changed = false;
-    for (int i = 0; i < OP_MAX_OUT; i++)
-        becomes[i] = OT_NONE;
-    if (op->normalise) {
-        ot_val wanted[OP_MAX_OUT];
-        for (int i = 0; i < OP_MAX_OUT; i++)
-            wanted[i] = row->skip_out[i] ? OT_NONE : 0;
-        ot_node n = { .op = op,
-                      .name = "n",
-                      .attr = row->attrs,
-                      .n_in = r->n_in,
-                      .n_out = r->n_out,
-                      .in = r->in,
-                      .out = wanted,
-                      .layer = -1,
-                      .opset = opset };
-        b.node = &n;
-        b.becomes = becomes;
-        op->normalise(&b);
-        OT_TRY(b.st);
-        for (int i = 0; i < r->n_out; i++)
-            changed |= becomes[i] != OT_NONE;
-        b.node = NULL;
-    }
-    if (changed) {
-        memcpy(r->out, becomes, sizeof(becomes));
-        return OT_OK;
-    }
     const char *names[OP_MAX_OUT];
     char text[OP_MAX_OUT][16];
     for (int i = 0; i < OP_MAX_OUT; i++) {
         snprintf(text[i], sizeof(text[i]), "y%d", i);
         names[i] = row->skip_out[i] ? "" : text[i];
     }
-    return ot_add_node(&b, op, opset, "n", row->attrs, r->n_in, r->in, r->n_out, r->out, names);
+    static const ot_attr none = { 0 };
+    return ot_derive_node(&b, op, opset, "n", row->attrs ? row->attrs : &none, r->n_in, r->in, r->n_out, r->out, names,
+                          r->for_gradient);
 }
 
 static void rig_close(rig *r)
@@ -193,9 +167,11 @@ static void rig_close(rig *r)
     memset(r, 0, sizeof(*r));
 }
 
-static ot_status rig_open(rig *r, const op_case *row, ot_dtype real, int threads, bool symbolic)
+static ot_status rig_open(rig *r, const op_case *row, ot_dtype real, int threads, bool symbolic, bool for_gradient)
 {
-    *r = (rig){ .row = row, .real = real, .n_in = OP_MAX_IN, .n_out = row->n_out ? row->n_out : 1 };
+    *r = (rig){
+        .row = row, .real = real, .for_gradient = for_gradient, .n_in = OP_MAX_IN, .n_out = row->n_out ? row->n_out : 1
+    };
     while (r->n_in > 0 && row->in[r->n_in - 1].dtype == OT_UNDEFINED)
         r->n_in--;
     OT_TRY(ot_graph_create(&r->g));
@@ -391,7 +367,7 @@ static bool is_concrete(const ot_fact *f)
 static void run_kernels(const op_case *row, ot_dtype real, const ot_tensor *const *want, double tol)
 {
     rig r;
-    bool plain = CHECK_OK(rig_open(&r, row, real, 1, false)) && r.g->n_node == 1 && r.g->node[0]->n_in == r.n_in;
+    bool plain = CHECK_OK(rig_open(&r, row, real, 1, false, false)) && r.g->n_node == 1 && r.g->node[0]->n_in == r.n_in;
     for (int i = 0; plain && i < r.g->node[0]->n_out; i++)
         plain = r.out[i] == OT_NONE || is_concrete(&r.g->value[r.out[i]].fact);
     for (int i = 0; plain && i < r.n_in; i++)
@@ -406,7 +382,7 @@ static void run_kernels(const op_case *row, ot_dtype real, const ot_tensor *cons
 
 static bool run_forward(rig *r, const op_case *row, ot_dtype real, int threads, bool symbolic)
 {
-    ot_status st = rig_open(r, row, real, threads, symbolic);
+    ot_status st = rig_open(r, row, real, threads, symbolic, false);
     if (st == OT_OK)
         st = add_outputs(r);
     if (st == OT_OK)
@@ -529,7 +505,7 @@ static ot_status make_weights(rig *r, const rig *forward, ot_dtype real)
 static bool run_gradients(rig *r, const op_case *row, const rig *forward, ot_dtype real, int threads, uint32_t subset,
                           bool symbolic)
 {
-    ot_status st = rig_open(r, row, real, threads, symbolic);
+    ot_status st = rig_open(r, row, real, threads, symbolic, true);
     if (st == OT_OK)
         st = make_weights(r, forward, real);
     if (st == OT_OK)
@@ -641,7 +617,7 @@ static void check_gradients(const op_case *row)
 static void check_failure(const op_case *row)
 {
     rig r;
-    ot_status st = rig_open(&r, row, OT_FLOAT, 1, false);
+    ot_status st = rig_open(&r, row, OT_FLOAT, 1, false, false);
     if (st == OT_OK)
         st = add_outputs(&r);
     if (st == OT_OK)
