@@ -325,6 +325,40 @@ static void resize_equals_pillow(void)
     CHECK_FAILS(ot_image_resize(&m, &in, 0, 5), OT_EDATA, "0x5");
 }
 
+static void resize_crop_is_a_part(void)
+{
+    static const int64_t sizes[][2] = { { 67, 53 }, { 32, 25 }, { 67, 20 }, { 20, 53 }, { 150, 120 } };
+    ot_image in, whole, part;
+    CHECK_OK(ot_image_create(&in, 67, 53));
+    pattern(in.rgb, 67, 53, 0);
+    for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+        int64_t w = sizes[i][0], h = sizes[i][1], wrong = 0;
+        CHECK_OK(ot_image_resize(&whole, &in, w, h));
+        CHECK_OK(ot_image_resize_crop(&part, &in, w, h, 3, 5, w - 10, h - 7));
+        for (int64_t y = 0; y < part.h; y++)
+            wrong += memcmp(part.rgb + y * part.w * 3, whole.rgb + ((y + 5) * w + 3) * 3, (size_t)part.w * 3) != 0;
+        CHECK(wrong == 0 && part.w == w - 10 && part.h == h - 7);
+        ot_image_release(&whole);
+        ot_image_release(&part);
+    }
+    CHECK_FAILS(ot_image_resize_crop(&part, &in, 20, 20, 1, 0, 20, 20), OT_EARG, "not inside 20x20");
+    ot_image_release(&in);
+}
+
+/* A strip one pixel wide must not become a picture of the same shape and 256 pixels wide. */
+static void a_strip(void)
+{
+    static float out[3 * 224 * 224];
+    const ot_image_spec s = OT_IMAGE_SPEC_INIT;
+    ot_image in;
+    CHECK_OK(ot_image_create(&in, 1, 60000));
+    memset(in.rgb, 51, 180000);
+    CHECK_OK(ot_image_preprocess(out, &in, &s));
+    for (size_t i = 0; i < 224 * 224; i++)
+        CHECK(test_close((0.2 - 0.485) / 0.229, out[i], 1e-5, 0));
+    ot_image_release(&in);
+}
+
 static void preprocess_layouts(void)
 {
     ot_image in;
@@ -447,6 +481,8 @@ const ot_test image_tests[] = { { "lossless formats", lossless_formats },
                                 { "refused", refused },
                                 { "huge headers", huge_headers },
                                 { "resize equals Pillow", resize_equals_pillow },
+                                { "resize crop is a part", resize_crop_is_a_part },
+                                { "a strip", a_strip },
                                 { "preprocess layouts", preprocess_layouts },
                                 { "photos", photos },
                                 { "png file", png_file },

@@ -47,8 +47,8 @@ ot_status ot_image_preprocess(float *out, const ot_image *in, const ot_image_spe
     ot_image small;
     OT_TRY(ot_image_spec_check(s));
     ot_image_fit_short(&w, &h, in, ot_image_spec_resize(s));
-    OT_TRY(ot_image_resize(&small, in, w, h));
-    ot_image_normalise(out, &small, (w - s->size) / 2, (h - s->size) / 2, s);
+    OT_TRY(ot_image_resize_crop(&small, in, w, h, (w - s->size) / 2, (h - s->size) / 2, s->size, s->size));
+    ot_image_normalise(out, &small, 0, 0, s);
     ot_image_release(&small);
     return OT_OK;
 }

@@ -6,9 +6,10 @@
 /* Weights are fixed-point with this many bits behind the point; 255 times their sum fits 31 bits. */
 #define BITS 22
 
-/* One axis: output i is the sum over k < count[i] of weight[i * taps + k] * input[first[i] + k]. */
+/* One axis: output from + i is the sum over k < count[i] of weight[i * taps + k] * input[first[i] + k]. */
 typedef struct axis {
-    int64_t n, taps;
+    int64_t from, n, taps;
+    bool same; /* nothing changes along it */
     int32_t *first, *count, *weight;
 } axis;
 
@@ -23,7 +24,7 @@ static void axis_release(axis *a)
 /* The triangle |t| < 1 about the centre of output i, `stretch` input pixels wide on each side. */
 static void axis_weights(axis *a, int64_t i, int64_t in, double scale, double stretch, double *w)
 {
-    double centre = ((double)i + 0.5) * scale, sum = 0;
+    double centre = ((double)(a->from + i) + 0.5) * scale, sum = 0;
     int64_t lo = (int64_t)(centre - stretch + 0.5), hi = (int64_t)(centre + stretch + 0.5);
     lo = lo < 0 ? 0 : lo;
     hi = hi > in ? in : hi;
@@ -38,19 +39,20 @@ static void axis_weights(axis *a, int64_t i, int64_t in, double scale, double st
     a->count[i] = (int32_t)(hi - lo);
 }
 
-static ot_status axis_prepare(axis *a, int64_t in, int64_t out)
+/* in pixels become out, of which n are wanted, the first is `from`. */
+static ot_status axis_prepare(axis *a, int64_t in, int64_t out, int64_t from, int64_t n)
 {
     double scale = (double)in / (double)out, stretch = scale < 1 ? 1 : scale;
     size_t weights;
-    *a = (axis){ .n = out, .taps = (int64_t)ceil(stretch) * 2 + 1 };
-    if (!ot_mul(&weights, (size_t)out, (size_t)a->taps))
+    *a = (axis){ .from = from, .n = n, .taps = (int64_t)ceil(stretch) * 2 + 1, .same = in == out };
+    if (!ot_mul(&weights, (size_t)n, (size_t)a->taps))
         return ot_fail(OT_ENOMEM, "out of memory: the weights of a resize");
     double *w = ot_malloc((size_t)a->taps, sizeof(double));
-    a->first = ot_malloc((size_t)out, sizeof(int32_t));
-    a->count = ot_malloc((size_t)out, sizeof(int32_t));
+    a->first = ot_malloc((size_t)n, sizeof(int32_t));
+    a->count = ot_malloc((size_t)n, sizeof(int32_t));
     a->weight = ot_calloc(weights, sizeof(int32_t));
     bool ok = w && a->first && a->count && a->weight;
-    for (int64_t i = 0; ok && i < out; i++)
+    for (int64_t i = 0; ok && i < n; i++)
         axis_weights(a, i, in, scale, stretch, w);
     ot_free(w);
     if (!ok)
@@ -102,32 +104,44 @@ static void down(uint8_t *restrict out, const uint8_t *in, const axis *a, int64_
     }
 }
 
+/* Rows y0 .. y0+rows-1 of in, the columns that ax wants, unchanged. */
+static void copy_columns(uint8_t *out, const ot_image *in, const axis *ax, int64_t y0, int64_t rows)
+{
+    for (int64_t y = 0; y < rows; y++)
+        memcpy(out + y * ax->n * 3, in->rgb + ((y0 + y) * in->w + ax->from) * 3, (size_t)(ax->n * 3));
+}
+
 static ot_status two_passes(ot_image *out, const ot_image *in, const axis *ax, const axis *ay)
 {
-    int64_t y0 = ay->first[0], y1 = ay->first[ay->n - 1] + ay->count[ay->n - 1], n = out->w * 3;
-    uint8_t *middle = NULL;
+    int64_t y0 = ay->same ? ay->from : ay->first[0], n = out->w * 3;
+    int64_t y1 = ay->same ? y0 + ay->n : ay->first[ay->n - 1] + ay->count[ay->n - 1];
+    uint8_t *middle = ay->same ? out->rgb : ot_malloc((size_t)(y1 - y0), (size_t)n);
     int32_t *sum = ot_malloc((size_t)n, sizeof(int32_t));
-    if (in->w != out->w)
-        middle = ot_malloc((size_t)(y1 - y0), (size_t)n);
-    bool ok = sum && (middle || in->w == out->w);
-    if (ok && middle)
-        across(middle, in, ax, y0, y1 - y0);
-    if (ok && in->h == out->h)
-        memcpy(out->rgb, middle ? middle : in->rgb, (size_t)(n * out->h)); /* y0 is 0 here */
+    bool ok = middle && sum;
+    if (ok && ax->same)
+        copy_columns(middle, in, ax, y0, y1 - y0);
     else if (ok)
-        down(out->rgb, middle ? middle : in->rgb + y0 * n, ay, y0, n, sum);
-    ot_free(middle);
+        across(middle, in, ax, y0, y1 - y0);
+    if (ok && !ay->same)
+        down(out->rgb, middle, ay, y0, n, sum);
+    if (!ay->same)
+        ot_free(middle);
     ot_free(sum);
     return ok ? OT_OK : OT_ENOMEM;
 }
 
-ot_status ot_image_resize(ot_image *out, const ot_image *in, int64_t w, int64_t h)
+ot_status ot_image_resize_crop(ot_image *out, const ot_image *in, int64_t w, int64_t h, int64_t x0, int64_t y0,
+                               int64_t cw, int64_t ch)
 {
     axis ax = { 0 }, ay = { 0 };
-    OT_TRY(ot_image_create(out, w, h));
-    ot_status st = axis_prepare(&ax, in->w, w);
+    *out = (ot_image){ 0 };
+    if (x0 < 0 || y0 < 0 || cw > w - x0 || ch > h - y0)
+        return ot_fail(OT_EARG, "a crop of %lldx%lld at (%lld, %lld) is not inside %lldx%lld", (long long)cw,
+                       (long long)ch, (long long)x0, (long long)y0, (long long)w, (long long)h);
+    OT_TRY(ot_image_create(out, cw, ch));
+    ot_status st = axis_prepare(&ax, in->w, w, x0, cw);
     if (st == OT_OK)
-        st = axis_prepare(&ay, in->h, h);
+        st = axis_prepare(&ay, in->h, h, y0, ch);
     if (st == OT_OK)
         st = two_passes(out, in, &ax, &ay);
     axis_release(&ax);
@@ -135,6 +149,11 @@ ot_status ot_image_resize(ot_image *out, const ot_image *in, int64_t w, int64_t 
     if (st != OT_OK)
         ot_image_release(out);
     return st;
+}
+
+ot_status ot_image_resize(ot_image *out, const ot_image *in, int64_t w, int64_t h)
+{
+    return ot_image_resize_crop(out, in, w, h, 0, 0, w, h);
 }
 
 void ot_image_fit_short(int64_t *w, int64_t *h, const ot_image *in, int64_t side)
