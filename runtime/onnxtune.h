@@ -217,6 +217,25 @@ typedef struct ot_image_spec {
         224, 0, { 0.485f, 0.456f, 0.406f }, { 0.229f, 0.224f, 0.225f }, 1, false, false                                \
     }
 
+/* The model's metadata "onnxtune.input": {"size": 224, "resize": 256, "mean": [.485, .456, .406], "std": [...],
+ * "channels": "rgb", "range": 1, "layout": "nchw"}.  Parsing changes only the fields that are there, nothing when it
+ * fails (OT_EDATA).  The text is freed with ot_text_free. */
+OT_API ot_status ot_image_spec_parse(ot_image_spec *spec, const char *json);
+OT_API ot_status ot_image_spec_text(char **out, const ot_image_spec *spec);
+
+/* Names of classes. */
+typedef struct ot_labels {
+    int64_t n;
+    char **name; /* [n] */
+} ot_labels;
+
+/* The metadata "onnxtune.labels", a JSON list of strings. */
+OT_API ot_status ot_labels_parse(ot_labels **out, const char *json);
+OT_API ot_status ot_labels_text(char **out, const char *const *names, int64_t n); /* free with ot_text_free */
+/* A file of labels: one a line, or a JSON list.  OT_EIO, OT_EDATA. */
+OT_API ot_status ot_labels_read(ot_labels **out, const char *path);
+OT_API void ot_labels_free(ot_labels *l);
+
 /* One JPEG, PNG, BMP, PPM or PGM file as a float tensor of batch 1; free with ot_tensor_free.  EXIF orientation is
  * obeyed; grey, CMYK, 16-bit pictures are converted, alpha is dropped.
  * OT_EDATA: no picture, or a damaged one (the text begins with the path); OT_EIO; OT_EARG: the spec. */

@@ -15,7 +15,9 @@ set(RUNTIME_SOURCES
     runtime/data/folder.c
     runtime/data/folder_scan.c
     runtime/data/image.c
+    runtime/data/json.c
     runtime/data/loader.c
+    runtime/data/metadata.c
     runtime/data/npy.c
     runtime/data/png.c
     runtime/data/pnm.c

@@ -11,6 +11,7 @@ add_executable(onnxtune-tests tests/harness.c tests/op_case.c tests/pictures.c t
     tests/test_kernel_rows.c
     tests/test_kernels.c
     tests/test_loader.c
+    tests/test_metadata.c
     tests/test_model.c
     tests/test_npy.c
     tests/test_relu.c)
