@@ -1,4 +1,9 @@
 /* One line an operator, sorted by name as strcmp sorts. */
+OT_OP(Conv)
+OT_OP(ConvFused)
+OT_OP(ConvGradB)
+OT_OP(ConvGradW)
+OT_OP(ConvGradX)
 OT_OP(Expand)
 OT_OP(ExpandLike)
 OT_OP(Relu)

@@ -1,4 +1,7 @@
 set(OPS_SOURCES
+    ops/conv.c
+    ops/conv_grad.c
+    ops/conv_shape.c
     ops/expand.c
     ops/kernels/dispatch.c
     ops/registry.c
