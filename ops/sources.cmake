@@ -4,6 +4,9 @@ set(OPS_SOURCES
     ops/conv_shape.c
     ops/expand.c
     ops/kernels/dispatch.c
+    ops/pool.c
+    ops/pool_grad.c
+    ops/pool_shape.c
     ops/registry.c
     ops/relu.c
     ops/run.c
