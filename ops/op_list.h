@@ -1,6 +1,11 @@
 /* One line an operator, sorted by name as strcmp sorts. */
 OT_OP(AveragePool)
 OT_OP(AveragePoolGrad)
+OT_OP(BatchNormAffineGrad)
+OT_OP(BatchNormInferGrad)
+OT_OP(BatchNormTrain)
+OT_OP(BatchNormTrainGrad)
+OT_OP(BatchNormalization)
 OT_OP(Conv)
 OT_OP(ConvFused)
 OT_OP(ConvGradB)

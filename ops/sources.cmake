@@ -1,4 +1,6 @@
 set(OPS_SOURCES
+    ops/batchnorm.c
+    ops/batchnorm_train.c
     ops/conv.c
     ops/conv_grad.c
     ops/conv_shape.c
