@@ -3,6 +3,8 @@ enable_testing()
 add_executable(onnxtune-tests tests/harness.c tests/op_case.c tests/pictures.c tests/wire_data.c
     tests/test_augment.c
     tests/test_base.c
+    tests/test_batchnorm.c
+    tests/test_conv.c
     tests/test_edit.c
     tests/test_expand.c
     tests/test_file.c
@@ -14,6 +16,7 @@ add_executable(onnxtune-tests tests/harness.c tests/op_case.c tests/pictures.c t
     tests/test_metadata.c
     tests/test_model.c
     tests/test_npy.c
+    tests/test_pool.c
     tests/test_relu.c)
 target_include_directories(onnxtune-tests PRIVATE . runtime tests ${PROTO_INCLUDE} ${PROTOBUF_C_INCLUDE})
 set_source_files_properties(tests/pictures.c PROPERTIES INCLUDE_DIRECTORIES "${STB_INCLUDE}" COMPILE_OPTIONS -w)
