@@ -119,7 +119,9 @@ static void bench_conv(int64_t batch, const int64_t v[6], const ot_kernel_pool *
                              { kernel, kernel },
                              { stride, stride },
                              { 1, 1 },
-                             { kernel / 2, kernel / 2 } } };
+                             { kernel / 2, kernel / 2 },
+                             OT_CONV_DIRECT } };
+    t.s.way = ot_conv_choose(&t.s);
     float *packed = ones((int64_t)(ot_conv_packed_size(&t.s) / sizeof(float)));
     t.x = ones(batch * c * in * in);
     t.dx = ones(batch * c * in * in);
@@ -130,8 +132,8 @@ static void bench_conv(int64_t batch, const int64_t v[6], const ot_kernel_pool *
     t.packed = packed;
     ot_conv_pack_weights(&t.s, t.w, packed, NULL);
     double flop = 2e-9 * (double)(batch * k * out * out * c * kernel * kernel);
-    printf("%2lld x %lldx%lld %3lld->%3lld @%3lld /%lld:", (long long)v[5], (long long)kernel, (long long)kernel,
-           (long long)c, (long long)k, (long long)in, (long long)stride);
+    printf("%c %2lld x %lldx%lld %3lld->%3lld @%3lld /%lld:", t.s.way ? 'W' : ' ', (long long)v[5], (long long)kernel,
+           (long long)kernel, (long long)c, (long long)k, (long long)in, (long long)stride);
     for (int p = 0; p < 3; p++)
         for (int i = 0; i < 2; i++) {
             void *work = ones((int64_t)(ot_conv_workspace(&t.s, pass[p], pools[i].threads) / sizeof(float)));

@@ -294,16 +294,18 @@ static void conv_pass(conv_args *a, const char *what)
     for (int64_t i = 0; i < n; i++) {
         if (fused)
             want[i] = activate(&a->epi, want[i] + start[i] + bias[a->pass == DATA ? i / px % s->c : i / py % s->k]);
-        scale[i] = scale_of(depth, sqrt(scale[i]) + fabs(want[i]) + (fused ? 2 : 0) +
-                                       (a->pass == BIAS ? sqrt((double)depth) : 0));
+        scale[i] =
+            (s->way == OT_CONV_WINOGRAD ? 4 : 1) * scale_of(depth, sqrt(scale[i]) + fabs(want[i]) + (fused ? 2 : 0) +
+                                                                       (a->pass == BIAS ? sqrt((double)depth) : 0));
     }
     subject sub = { conv_work, conv_run, a, what, start, n };
     double err = worst(&sub, want, scale);
     if (!CHECK(err < 1))
-        printf("    %s, pass %d: %g of the tolerance\n", what, a->pass, err);
+        printf("    %s%s, pass %d: %g of the tolerance\n", what, s->way ? ", Winograd" : "", a->pass, err);
     ot_free(want), ot_free(scale), ot_free(start), ot_free(bias);
 }
 
+/* Both ways; the second is the first but for 3x3 kernels of stride 1. */
 static void conv_case(ot_conv_shape s, const int64_t pad_end[3], const char *what)
 {
     for (int d = 0; d < s.spatial; d++)
@@ -311,8 +313,11 @@ static void conv_case(ot_conv_shape s, const int64_t pad_end[3], const char *wha
     float *x = noise(s.n * s.c * volume(s.spatial, s.in), 6), *dy = noise(s.n * s.k * volume(s.spatial, s.out), 7);
     float *w = noise(s.k * (s.c / s.group) * volume(s.spatial, s.kernel), 8);
     conv_args a = { .s = s, .x = x, .w = w, .dy = dy };
-    for (a.pass = FORWARD; a.pass <= BIAS; a.pass++)
-        conv_pass(&a, what);
+    for (int way = OT_CONV_DIRECT; way <= OT_CONV_WINOGRAD; way++) {
+        a.s.way = (ot_conv_way)way;
+        for (a.pass = FORWARD; a.pass <= BIAS; a.pass++)
+            conv_pass(&a, what);
+    }
     ot_free(x), ot_free(w), ot_free(dy);
 }
 
@@ -321,33 +326,58 @@ static const struct {
     ot_conv_shape s; /* out is computed */
     int64_t pad_end[3];
 } convs[] = {
-    { "3x3", { 2, 2, 5, 19, 1, { 13, 11 }, { 0 }, { 3, 3 }, { 1, 1 }, { 1, 1 }, { 1, 1 } }, { 1, 1 } },
+    { "3x3", { 2, 2, 5, 19, 1, { 13, 11 }, { 0 }, { 3, 3 }, { 1, 1 }, { 1, 1 }, { 1, 1 }, OT_CONV_DIRECT }, { 1, 1 } },
     { "3x3 on 7x7, many images",
-      { 2, 5, 16, 20, 1, { 7, 7 }, { 0 }, { 3, 3 }, { 1, 1 }, { 1, 1 }, { 1, 1 } },
+      { 2, 5, 16, 20, 1, { 7, 7 }, { 0 }, { 3, 3 }, { 1, 1 }, { 1, 1 }, { 1, 1 }, OT_CONV_DIRECT },
       { 1, 1 } },
-    { "1x1", { 2, 3, 17, 9, 1, { 6, 7 }, { 0 }, { 1, 1 }, { 1, 1 }, { 1, 1 }, { 0, 0 } }, { 0, 0 } },
-    { "1x1 stride 2", { 2, 2, 8, 15, 1, { 9, 8 }, { 0 }, { 1, 1 }, { 2, 2 }, { 1, 1 }, { 0, 0 } }, { 0, 0 } },
-    { "7x7 stride 2", { 2, 1, 3, 16, 1, { 40, 38 }, { 0 }, { 7, 7 }, { 2, 2 }, { 1, 1 }, { 3, 3 } }, { 3, 3 } },
-    { "3x3 stride 2", { 2, 2, 6, 8, 1, { 12, 15 }, { 0 }, { 3, 3 }, { 2, 2 }, { 1, 1 }, { 1, 1 } }, { 1, 1 } },
-    { "stride 3, dilation 2, odd pads",
-      { 2, 2, 4, 5, 1, { 17, 14 }, { 0 }, { 3, 2 }, { 3, 2 }, { 2, 3 }, { 2, 0 } },
-      { 0, 1 } },
-    { "stride 2, dilation 2", { 2, 1, 2, 3, 1, { 11, 10 }, { 0 }, { 3, 3 }, { 2, 2 }, { 2, 2 }, { 2, 2 } }, { 2, 2 } },
-    { "stride beyond the kernel",
-      { 2, 2, 3, 4, 1, { 13, 13 }, { 0 }, { 2, 2 }, { 4, 5 }, { 1, 1 }, { 0, 0 } },
+    { "1x1", { 2, 3, 17, 9, 1, { 6, 7 }, { 0 }, { 1, 1 }, { 1, 1 }, { 1, 1 }, { 0, 0 }, OT_CONV_DIRECT }, { 0, 0 } },
+    { "1x1 stride 2",
+      { 2, 2, 8, 15, 1, { 9, 8 }, { 0 }, { 1, 1 }, { 2, 2 }, { 1, 1 }, { 0, 0 }, OT_CONV_DIRECT },
       { 0, 0 } },
-    { "negative pads", { 2, 2, 3, 4, 1, { 13, 12 }, { 0 }, { 3, 3 }, { 1, 2 }, { 1, 1 }, { -2, -1 } }, { -1, 0 } },
-    { "pads beyond the kernel", { 2, 2, 3, 4, 1, { 3, 4 }, { 0 }, { 2, 2 }, { 1, 2 }, { 1, 1 }, { 4, 5 } }, { 5, 3 } },
-    { "groups", { 2, 2, 12, 18, 3, { 8, 9 }, { 0 }, { 3, 3 }, { 1, 1 }, { 1, 1 }, { 1, 1 } }, { 1, 1 } },
-    { "groups stride 2", { 2, 1, 8, 4, 2, { 8, 9 }, { 0 }, { 3, 3 }, { 2, 1 }, { 1, 1 }, { 1, 1 } }, { 1, 1 } },
-    { "depthwise", { 2, 2, 7, 7, 7, { 20, 37 }, { 0 }, { 3, 3 }, { 1, 1 }, { 1, 1 }, { 1, 1 } }, { 1, 1 } },
-    { "depthwise stride 2, two a channel",
-      { 2, 2, 5, 10, 5, { 15, 14 }, { 0 }, { 5, 3 }, { 2, 2 }, { 1, 2 }, { 2, 1 } },
+    { "7x7 stride 2",
+      { 2, 1, 3, 16, 1, { 40, 38 }, { 0 }, { 7, 7 }, { 2, 2 }, { 1, 1 }, { 3, 3 }, OT_CONV_DIRECT },
+      { 3, 3 } },
+    { "3x3 stride 2",
+      { 2, 2, 6, 8, 1, { 12, 15 }, { 0 }, { 3, 3 }, { 2, 2 }, { 1, 1 }, { 1, 1 }, OT_CONV_DIRECT },
+      { 1, 1 } },
+    { "stride 3, dilation 2, odd pads",
+      { 2, 2, 4, 5, 1, { 17, 14 }, { 0 }, { 3, 2 }, { 3, 2 }, { 2, 3 }, { 2, 0 }, OT_CONV_DIRECT },
+      { 0, 1 } },
+    { "stride 2, dilation 2",
+      { 2, 1, 2, 3, 1, { 11, 10 }, { 0 }, { 3, 3 }, { 2, 2 }, { 2, 2 }, { 2, 2 }, OT_CONV_DIRECT },
       { 2, 2 } },
-    { "depthwise, long rows", { 1, 1, 3, 3, 3, { 700 }, { 0 }, { 5 }, { 1 }, { 3 }, { 6 } }, { 6 } },
-    { "1-D", { 1, 3, 6, 7, 1, { 50 }, { 0 }, { 4 }, { 1 }, { 2 }, { 3 } }, { 2 } },
-    { "3-D", { 3, 2, 3, 5, 1, { 5, 6, 7 }, { 0 }, { 3, 2, 3 }, { 1, 2, 1 }, { 1, 1, 2 }, { 1, 0, 2 } }, { 1, 1, 2 } },
-    { "much depth", { 2, 2, 130, 10, 1, { 5, 5 }, { 0 }, { 3, 3 }, { 1, 1 }, { 1, 1 }, { 1, 1 } }, { 1, 1 } },
+    { "stride beyond the kernel",
+      { 2, 2, 3, 4, 1, { 13, 13 }, { 0 }, { 2, 2 }, { 4, 5 }, { 1, 1 }, { 0, 0 }, OT_CONV_DIRECT },
+      { 0, 0 } },
+    { "negative pads",
+      { 2, 2, 3, 4, 1, { 13, 12 }, { 0 }, { 3, 3 }, { 1, 2 }, { 1, 1 }, { -2, -1 }, OT_CONV_DIRECT },
+      { -1, 0 } },
+    { "pads beyond the kernel",
+      { 2, 2, 3, 4, 1, { 3, 4 }, { 0 }, { 2, 2 }, { 1, 2 }, { 1, 1 }, { 4, 5 }, OT_CONV_DIRECT },
+      { 5, 3 } },
+    { "groups",
+      { 2, 2, 12, 18, 3, { 8, 9 }, { 0 }, { 3, 3 }, { 1, 1 }, { 1, 1 }, { 1, 1 }, OT_CONV_DIRECT },
+      { 1, 1 } },
+    { "groups stride 2",
+      { 2, 1, 8, 4, 2, { 8, 9 }, { 0 }, { 3, 3 }, { 2, 1 }, { 1, 1 }, { 1, 1 }, OT_CONV_DIRECT },
+      { 1, 1 } },
+    { "depthwise",
+      { 2, 2, 7, 7, 7, { 20, 37 }, { 0 }, { 3, 3 }, { 1, 1 }, { 1, 1 }, { 1, 1 }, OT_CONV_DIRECT },
+      { 1, 1 } },
+    { "depthwise stride 2, two a channel",
+      { 2, 2, 5, 10, 5, { 15, 14 }, { 0 }, { 5, 3 }, { 2, 2 }, { 1, 2 }, { 2, 1 }, OT_CONV_DIRECT },
+      { 2, 2 } },
+    { "depthwise, long rows", { 1, 1, 3, 3, 3, { 700 }, { 0 }, { 5 }, { 1 }, { 3 }, { 6 }, OT_CONV_DIRECT }, { 6 } },
+    { "1-D", { 1, 3, 6, 7, 1, { 50 }, { 0 }, { 4 }, { 1 }, { 2 }, { 3 }, OT_CONV_DIRECT }, { 2 } },
+    { "3-D",
+      { 3, 2, 3, 5, 1, { 5, 6, 7 }, { 0 }, { 3, 2, 3 }, { 1, 2, 1 }, { 1, 1, 2 }, { 1, 0, 2 }, OT_CONV_DIRECT },
+      { 1, 1, 2 } },
+    { "wide and low",
+      { 2, 1, 4, 3, 1, { 3, 290 }, { 0 }, { 3, 3 }, { 1, 1 }, { 1, 1 }, { 0, 2 }, OT_CONV_DIRECT },
+      { 1, 0 } },
+    { "much depth",
+      { 2, 2, 130, 10, 1, { 5, 5 }, { 0 }, { 3, 3 }, { 1, 1 }, { 1, 1 }, { 1, 1 }, OT_CONV_DIRECT },
+      { 1, 1 } },
 };
 
 static void test_conv(void)

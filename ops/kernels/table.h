@@ -12,6 +12,7 @@
 #define OT_KERNEL_LIST(V, R) \
     R(size_t, ot_gemm_workspace, (int64_t m, int64_t n, int64_t k, int threads), (m, n, k, threads)) \
     V(ot_gemm, (const ot_gemm_args *g, void *work, const ot_kernel_pool *pool), (g, work, pool)) \
+    R(ot_conv_way, ot_conv_choose, (const ot_conv_shape *s), (s)) \
     R(size_t, ot_conv_packed_size, (const ot_conv_shape *s), (s)) \
     V(ot_conv_pack_weights, (const ot_conv_shape *s, const float *w, float *packed, const ot_kernel_pool *pool), \
       (s, w, packed, pool)) \

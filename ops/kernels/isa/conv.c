@@ -56,9 +56,65 @@ static product lattice_product(const lattice *l, int64_t groups, int64_t rows, f
     return p;
 }
 
+static winograd forward_winograd(const conv3 *v, const float *x, const float *w, float *y, const ot_epilogue *epi)
+{
+    return (winograd){ .images = v->n,
+                       .groups = v->group,
+                       .channels = v->cg,
+                       .rows = v->kg,
+                       .in = { v->in[1], v->in[2] },
+                       .out = { v->out[1], v->out[2] },
+                       .pad = { v->pad[1], v->pad[2] },
+                       .x = x,
+                       .y = y,
+                       .epi = *epi,
+                       .w = w,
+                       .w_group = v->kg * v->cg * 9,
+                       .w_row = v->cg * 9,
+                       .w_channel = 9,
+                       .th = k_ceil(v->out[1], 4),
+                       .tw = k_ceil(v->out[2], 4) };
+}
+
+/* dx is the convolution of dy with the filters turned, and rows and channels exchanged. */
+static winograd backward_winograd(const conv3 *v, const float *dy, const float *w, float *dx, const ot_epilogue *epi)
+{
+    return (winograd){ .images = v->n,
+                       .groups = v->group,
+                       .channels = v->kg,
+                       .rows = v->cg,
+                       .in = { v->out[1], v->out[2] },
+                       .out = { v->in[1], v->in[2] },
+                       .pad = { 2 - v->pad[1], 2 - v->pad[2] },
+                       .x = dy,
+                       .y = dx,
+                       .epi = *epi,
+                       .w = w,
+                       .w_group = v->kg * v->cg * 9,
+                       .w_row = 9,
+                       .w_channel = v->cg * 9,
+                       .turned = true,
+                       .th = k_ceil(v->in[1], 4),
+                       .tw = k_ceil(v->in[2], 4) };
+}
+
+/* Winograd pays where its products, and the transforms that weigh like so many of them, are fewer. */
+ot_conv_way OT_K(ot_conv_choose)(const ot_conv_shape *s)
+{
+    conv3 v = conv3_of(s);
+    int64_t tiles = k_ceil(v.out[1], 4) * k_ceil(v.out[2], 4);
+    if (!conv3_fits_winograd(&v) || v.cg < 16 || v.kg < 16 || v.n * tiles < 12 || 9 * v.plane_y < 54 * tiles)
+        return OT_CONV_DIRECT;
+    return OT_CONV_WINOGRAD;
+}
+
 size_t OT_K(ot_conv_packed_size)(const ot_conv_shape *s)
 {
     conv3 v = conv3_of(s);
+    if (v.winograd) {
+        winograd w = forward_winograd(&v, NULL, NULL, NULL, &nothing);
+        return sizeof(float) * (size_t)OT_K(ot_wino_packed)(&w);
+    }
     if (conv3_depthwise(&v))
         return sizeof(float) * (size_t)(v.k * v.taps);
     return sizeof(float) * (size_t)OT_K(ot_product_packed)(v.group, v.kg, v.cg * v.taps);
@@ -69,6 +125,11 @@ void OT_K(ot_conv_pack_weights)(const ot_conv_shape *s, const float *w, float *p
     conv3 v = conv3_of(s);
     if (conv3_depthwise(&v)) {
         memcpy(packed, w, sizeof(float) * (size_t)(v.k * v.taps));
+        return;
+    }
+    if (v.winograd) {
+        winograd t = forward_winograd(&v, NULL, w, NULL, &nothing);
+        OT_K(ot_wino_pack)(&t, packed, pool);
         return;
     }
     lattice l = forward_lattice(&v, NULL, w);
@@ -82,6 +143,11 @@ size_t OT_K(ot_conv_workspace)(const ot_conv_shape *s, ot_conv_pass pass, int th
     int64_t floats = 0;
     if (conv3_depthwise(&v))
         return 0;
+    if (v.winograd && pass != OT_CONV_BACKWARD_WEIGHTS) {
+        winograd w = pass == OT_CONV_BACKWARD_DATA ? backward_winograd(&v, NULL, NULL, NULL, &nothing)
+                                                   : forward_winograd(&v, NULL, NULL, NULL, &nothing);
+        return sizeof(float) * (size_t)OT_K(ot_wino_workspace)(&w, pass == OT_CONV_FORWARD_PACKED, threads);
+    }
     switch (pass) {
     case OT_CONV_FORWARD:
     case OT_CONV_FORWARD_PACKED:
@@ -106,6 +172,12 @@ void OT_K(ot_conv_forward)(const ot_conv_shape *s, const float *x, const float *
         epi = &nothing;
     if (conv3_depthwise(&v)) {
         OT_K(ot_depthwise_forward)(&v, x, packed ? packed : w, y, epi, pool);
+        return;
+    }
+    if (v.winograd) {
+        winograd t = forward_winograd(&v, x, w, y, epi);
+        t.u = packed;
+        OT_K(ot_wino_run)(&t, work, pool);
         return;
     }
     lattice l = forward_lattice(&v, x, w);
@@ -151,6 +223,11 @@ void OT_K(ot_conv_backward_data)(const ot_conv_shape *s, const float *dy, const 
         epi = &nothing;
     if (conv3_depthwise(&v)) {
         OT_K(ot_depthwise_data)(&v, dy, w, dx, epi, pool);
+        return;
+    }
+    if (v.winograd) {
+        winograd t = backward_winograd(&v, dy, w, dx, epi);
+        OT_K(ot_wino_run)(&t, work, pool);
         return;
     }
     int64_t residues[3];

@@ -6,13 +6,23 @@
 #include "lattice.h"
 #include "shape3.h"
 #include "table.h"
+#include "winograd.h"
 
 /* ot_conv_shape in three dimensions, with the sizes that are used again and again. */
 typedef struct conv3 {
     int64_t n, c, k, group, cg, kg; /* cg = c / group, kg = k / group */
     int64_t in[3], out[3], kernel[3], stride[3], dilation[3], pad[3];
     int64_t plane_x, plane_y, taps; /* volumes of in, out, kernel */
+    bool winograd;
 } conv3;
+
+OT_INLINE bool conv3_fits_winograd(const conv3 *v)
+{
+    bool flat = v->in[0] == 1 && v->out[0] == 1 && v->kernel[0] == 1 && v->pad[0] == 0, fits = v->cg > 1;
+    for (int d = 1; d < 3; d++)
+        fits = fits && v->kernel[d] == 3 && v->stride[d] == 1 && v->dilation[d] == 1;
+    return flat && fits;
+}
 
 OT_INLINE conv3 conv3_of(const ot_conv_shape *s)
 {
@@ -28,6 +38,7 @@ OT_INLINE conv3 conv3_of(const ot_conv_shape *s)
     v.plane_x = volume3(v.in);
     v.plane_y = volume3(v.out);
     v.taps = volume3(v.kernel);
+    v.winograd = s->way == OT_CONV_WINOGRAD && conv3_fits_winograd(&v);
     return v;
 }
 

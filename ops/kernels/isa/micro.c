@@ -20,9 +20,9 @@
 #define ROW_LOAD(i)                                                                                                    \
     vf c##i = { 0 }, d##i = { 0 };                                                                                     \
     if (rows > i && more) {                                                                                            \
-        c##i = *(const vf *)(tile + i * OT_NR);                                                                        \
+        c##i = *(const vf *)(tile + i * tile_row);                                                                     \
         if (vectors > 1)                                                                                               \
-            d##i = *(const vf *)(tile + i * OT_NR + OT_VL);                                                            \
+            d##i = *(const vf *)(tile + i * tile_row + OT_VL);                                                         \
     }
 #define ROW_STEP(i)                                                                                                    \
     if (rows > i) {                                                                                                    \
@@ -32,13 +32,13 @@
     }
 #define ROW_STORE(i)                                                                                                   \
     if (rows > i) {                                                                                                    \
-        *(vf *)(tile + i * OT_NR) = c##i;                                                                              \
+        *(vf *)(tile + i * tile_row) = c##i;                                                                           \
         if (vectors > 1)                                                                                               \
-            *(vf *)(tile + i * OT_NR + OT_VL) = d##i;                                                                  \
+            *(vf *)(tile + i * tile_row + OT_VL) = d##i;                                                               \
     }
 
-OT_INLINE void micro(const int rows, const int vectors, int64_t depth, const float *a, const float *b, float *tile,
-                     bool more)
+OT_INLINE void micro(const int rows, const int vectors, int64_t depth, const float *a, const float *b, int64_t b_row,
+                     float *tile, int64_t tile_row, bool more)
 {
     FOR_ROWS(ROW_LOAD)
     for (int64_t p = 0; p < depth; p++) {
@@ -50,28 +50,32 @@ OT_INLINE void micro(const int rows, const int vectors, int64_t depth, const flo
         }
         FOR_ROWS(ROW_STEP)
         a += rows;
-        b += OT_NR;
+        b += b_row;
     }
     FOR_ROWS(ROW_STORE)
 }
 
-typedef void micro_fn(int64_t depth, const float *a, const float *b, float *tile, bool more);
+typedef void micro_fn(int64_t depth, const float *a, const float *b, int64_t b_row, float *tile, int64_t tile_row,
+                      bool more);
 
 #define DEFINE(i)                                                                                                      \
-    static void micro_##i##_1(int64_t depth, const float *a, const float *b, float *tile, bool more)                   \
+    static void micro_##i##_1(int64_t depth, const float *a, const float *b, int64_t b_row, float *tile,               \
+                              int64_t tile_row, bool more)                                                             \
     {                                                                                                                  \
-        micro(i + 1, 1, depth, a, b, tile, more);                                                                      \
+        micro(i + 1, 1, depth, a, b, b_row, tile, tile_row, more);                                                     \
     }                                                                                                                  \
-    static void micro_##i##_2(int64_t depth, const float *a, const float *b, float *tile, bool more)                   \
+    static void micro_##i##_2(int64_t depth, const float *a, const float *b, int64_t b_row, float *tile,               \
+                              int64_t tile_row, bool more)                                                             \
     {                                                                                                                  \
-        micro(i + 1, 2, depth, a, b, tile, more);                                                                      \
+        micro(i + 1, 2, depth, a, b, b_row, tile, tile_row, more);                                                     \
     }
 #define NAME(i) { micro_##i##_1, micro_##i##_2 },
 
 FOR_ROWS(DEFINE)
 static micro_fn *const table[OT_MR][2] = { FOR_ROWS(NAME) };
 
-void OT_K(ot_micro)(int rows, int vectors, int64_t depth, const float *a, const float *b, float *tile, bool more)
+void OT_K(ot_micro)(int rows, int vectors, int64_t depth, const float *a, const float *b, int64_t b_row, float *tile,
+                    int64_t tile_row, bool more)
 {
-    table[rows - 1][vectors - 1](depth, a, b, tile, more);
+    table[rows - 1][vectors - 1](depth, a, b, b_row, tile, tile_row, more);
 }

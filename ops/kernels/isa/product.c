@@ -208,7 +208,8 @@ static void tile_block(const product *p, const struct tile_place *t, int64_t k0,
         float *tile = acc + (m0 - t->row0) * cols;
         for (int64_t q = t->q0; q < t->q1; q++, tile += rows * OT_NR) {
             int vectors = p->n - q * OT_NR > OT_VL ? 2 : 1;
-            OT_K(ot_micro)(rows, vectors, depth, pa + m0 * depth, b + (q - t->q0) * depth * OT_NR, tile, !first);
+            OT_K(ot_micro)
+            (rows, vectors, depth, pa + m0 * depth, b + (q - t->q0) * depth * OT_NR, OT_NR, tile, OT_NR, !first);
             if (last)
                 finish_tile(p, t->group, m0, rows, q * OT_NR, seg + (q - t->q0) * OT_NR, segs[q - t->q0], tile);
         }

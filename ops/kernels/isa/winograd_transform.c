@@ -1,0 +1,263 @@
+/* The transforms of Winograd's F(4x4, 3x3): filters, inputs, outputs. */
+#include "winograd.h"
+
+#include <string.h>
+
+#define A1   0.75f
+#define B1   1.5f
+#define A2   (A1 * A1)
+#define B2   (B1 * B1)
+#define AABB (A2 * B2)
+#define SUM2 (A2 + B2)
+
+typedef float v4 __attribute__((vector_size(16), may_alias));
+
+/* B' of six values: what each point sees.  d and t are six variables of any vector type. */
+#define INPUT_1D(t, d)                                                                                                 \
+    do {                                                                                                               \
+        t[5] = d[4] - B2 * d[2];                                                                                       \
+        t[2] = A1 * (d[3] - B2 * d[1]);                                                                                \
+        t[1] = t[5] + t[2];                                                                                            \
+        t[2] = t[5] - t[2];                                                                                            \
+        t[5] = d[4] - A2 * d[2];                                                                                       \
+        t[4] = B1 * (d[3] - A2 * d[1]);                                                                                \
+        t[3] = t[5] + t[4];                                                                                            \
+        t[4] = t[5] - t[4];                                                                                            \
+        t[0] = AABB * d[0] - SUM2 * d[2] + d[4];                                                                       \
+        t[5] = AABB * d[1] - SUM2 * d[3] + d[5];                                                                       \
+    } while (0)
+
+/* A' of six products: four outputs. */
+#define OUTPUT_1D(y, m)                                                                                                \
+    do {                                                                                                               \
+        y[0] = m[1] + m[2];                                                                                            \
+        y[1] = m[1] - m[2];                                                                                            \
+        y[2] = m[3] + m[4];                                                                                            \
+        y[3] = m[3] - m[4];                                                                                            \
+        y[5] = A2 * y[0] + B2 * y[2];                                                                                  \
+        y[0] = m[0] + y[0] + y[2];                                                                                     \
+        y[2] = y[5];                                                                                                   \
+        y[5] = (A2 * A1) * y[1] + (B2 * B1) * y[3] + m[5];                                                             \
+        y[1] = A1 * y[1] + B1 * y[3];                                                                                  \
+        y[3] = y[5];                                                                                                   \
+    } while (0)
+
+/* G of three taps. */
+static void filter_1d(const double g[3], double t[6])
+{
+    const double a = A1, b = B1, a2 = a * a, b2 = b * b, na = 1 / (2 * a2 * (a2 - b2)), nb = 1 / (2 * b2 * (b2 - a2));
+    t[0] = g[0] / (a2 * b2);
+    t[1] = (g[0] + a * g[1] + a2 * g[2]) * na;
+    t[2] = (g[0] - a * g[1] + a2 * g[2]) * na;
+    t[3] = (g[0] + b * g[1] + b2 * g[2]) * nb;
+    t[4] = (g[0] - b * g[1] + b2 * g[2]) * nb;
+    t[5] = g[2];
+}
+
+static void filter_2d(const float *w, bool turned, double u[WINO_XI])
+{
+    double t[3][6];
+    for (int i = 0; i < 3; i++) {
+        double g[3];
+        for (int j = 0; j < 3; j++)
+            g[j] = turned ? w[8 - 3 * i - j] : w[3 * i + j];
+        filter_1d(g, t[i]);
+    }
+    for (int j = 0; j < 6; j++) {
+        double g[3] = { t[0][j], t[1][j], t[2][j] }, s[6];
+        filter_1d(g, s);
+        for (int i = 0; i < 6; i++)
+            u[i * 6 + j] = s[i];
+    }
+}
+
+void OT_K(ot_wino_filters)(const winograd *w, int64_t group, int64_t m0, int rows, float *u)
+{
+    double t[WINO_XI];
+    for (int64_t c = 0; c < w->channels; c++)
+        for (int r = 0; r < rows; r++) {
+            filter_2d(w->w + group * w->w_group + (m0 + r) * w->w_row + c * w->w_channel, w->turned, t);
+            for (int xi = 0; xi < WINO_XI; xi++)
+                u[wino_at(w, group, xi) + m0 * w->channels + c * rows + r] = (float)t[xi];
+        }
+}
+
+#define RUN  64                              /* tiles of a row that are transformed together */
+#define WIDE (4 * RUN + 8 + OT_LINE + OT_VL) /* their inputs, with room for whole vectors and groups of four */
+
+/* The six rows of inputs of tiles tx .. tx+n-1 in tile row ty, zeros outside and up to `room` floats. */
+static void read_rows(const winograd *w, const float *x, int64_t ty, int64_t tx, int64_t n, int64_t room,
+                      float d[6][WIDE])
+{
+    int64_t left = 4 * tx - w->pad[1], lo = k_max(0, -left), hi = k_min(4 * n + 2, w->in[1] - left);
+    for (int i = 0; i < 6; i++) {
+        int64_t y = 4 * ty - w->pad[0] + i;
+        if (y < 0 || y >= w->in[0] || lo >= hi) {
+            memset(d[i], 0, sizeof(float) * (size_t)room);
+            continue;
+        }
+        memset(d[i], 0, sizeof(float) * (size_t)lo);
+        memcpy(d[i] + lo, x + y * w->in[1] + left + lo, sizeof(float) * (size_t)(hi - lo));
+        memset(d[i] + hi, 0, sizeof(float) * (size_t)(room - hi));
+    }
+}
+
+OT_INLINE void transpose4(v4 r[4])
+{
+    v4 a = __builtin_shufflevector(r[0], r[1], 0, 4, 1, 5), b = __builtin_shufflevector(r[0], r[1], 2, 6, 3, 7);
+    v4 c = __builtin_shufflevector(r[2], r[3], 0, 4, 1, 5), d = __builtin_shufflevector(r[2], r[3], 2, 6, 3, 7);
+    r[0] = __builtin_shufflevector(a, c, 0, 1, 4, 5);
+    r[1] = __builtin_shufflevector(a, c, 2, 3, 6, 7);
+    r[2] = __builtin_shufflevector(b, d, 0, 1, 4, 5);
+    r[3] = __builtin_shufflevector(b, d, 2, 3, 6, 7);
+}
+
+/* Along the row: four tiles, six values each, four apart in s; `keep` of them to out + xi * stride. */
+OT_INLINE void input_across(const float *s, float *out, int64_t stride, int64_t keep)
+{
+    v4 d[6], e[4], t[6];
+    for (int i = 0; i < 4; i++)
+        d[i] = *(const v4u *)(s + 4 * i);
+    transpose4(d);
+    e[0] = *(const v4u *)(s + 16);
+    d[4] = __builtin_shufflevector(d[0], e[0], 1, 2, 3, 4);
+    d[5] = __builtin_shufflevector(d[1], e[0], 1, 2, 3, 5);
+    INPUT_1D(t, d);
+    for (int i = 0; i < 6; i++) {
+        if (keep >= 4)
+            *(v4u *)(out + i * stride) = t[i];
+        else
+            memcpy(out + i * stride, &t[i], sizeof(float) * (size_t)keep);
+    }
+}
+
+/* Tiles tx .. tx+n-1 of a tile row to lane 0 .. n-1 of out, which has `lanes`.  Up to three lanes behind are spoilt. */
+static void input_run(const winograd *w, const wino_block *b, const float *x, int64_t ty, int64_t tx, int64_t n,
+                      int64_t lanes, float *out)
+{
+    float d[6][WIDE], e[6][WIDE];
+    int64_t room = k_ceil(4 * n + 8, OT_VL) * OT_VL + OT_LINE;
+    read_rows(w, x, ty, tx, n, room, d);
+    for (int64_t i = 0; i < room; i += OT_VL) {
+        vf s[6], t[6];
+        for (int j = 0; j < 6; j++)
+            s[j] = v_load(d[j] + i);
+        INPUT_1D(t, s);
+        for (int j = 0; j < 6; j++)
+            v_store(e[j] + i, t[j]);
+    }
+    for (int j = 0; j < 6; j++)
+        for (int64_t t = 0; t < n; t += 4)
+            input_across(e[j] + 4 * t, out + 6 * j * b->v_xi + t, b->v_xi, lanes - t);
+}
+
+/* The next run of tiles that lie in one tile row. */
+struct tile_run {
+    int64_t image, ty, tx, n;
+};
+
+static struct tile_run run_at(const winograd *w, const wino_block *b, int64_t t)
+{
+    int64_t tile = b->tile0 + t, each = w->th * w->tw;
+    struct tile_run r = { tile / each, tile % each / w->tw, tile % w->tw, 0 };
+    r.tx = tile % each % w->tw;
+    r.n = k_min(k_min(w->tw - r.tx, b->tiles - t), RUN);
+    return r;
+}
+
+void OT_K(ot_wino_input)(const winograd *w, const wino_block *b, int64_t c)
+{
+    int64_t plane = w->in[0] * w->in[1];
+    for (int64_t t = 0; t < b->tiles;) {
+        struct tile_run r = run_at(w, b, t);
+        const float *x = w->x + ((r.image * w->groups + b->group) * w->channels + c) * plane;
+        input_run(w, b, x, r.ty, r.tx, r.n, b->row - t, b->v + c * b->row + t);
+        t += r.n;
+    }
+    for (int64_t t = b->tiles; t < b->row; t++) /* spare lanes: any finite number would do */
+        for (int xi = 0; xi < WINO_XI; xi++)
+            b->v[xi * b->v_xi + c * b->row + t] = 0;
+}
+
+OT_INLINE v4 act4(const ot_epilogue *e, v4 v)
+{
+    typedef int32_t i4 __attribute__((vector_size(16)));
+    if (e->act == OT_ACT_RELU) {
+        i4 low = v < 0.0f;
+        return (v4)(~low & (i4)v);
+    }
+    if (e->act == OT_ACT_CLIP) {
+        v4 lo = (v4){ 0 } + e->lo, hi = (v4){ 0 } + e->hi;
+        i4 low = v < lo;
+        v = (v4)((low & (i4)lo) | (~low & (i4)v));
+        low = v > hi;
+        v = (v4)((low & (i4)hi) | (~low & (i4)v));
+    }
+    return v;
+}
+
+/* Four outputs of a row, of which `len` exist. */
+OT_INLINE void put4(const ot_epilogue *e, v4 v, float bias, float *y, const float *res, int64_t len)
+{
+    v += bias;
+    if (len >= 4) {
+        if (res)
+            v += *(const v4u *)res;
+        *(v4u *)y = act4(e, v);
+        return;
+    }
+    v4 r = { 0 };
+    if (res)
+        memcpy(&r, res, sizeof(float) * (size_t)len);
+    v = act4(e, v + r);
+    memcpy(y, &v, sizeof(float) * (size_t)len);
+}
+
+/* The 4x4 outputs of OT_VL tiles, [y][x] by tile. */
+static void output_vectors(const wino_block *b, const float *m, float out[4][4][OT_VL])
+{
+    vf s[4][6];
+    for (int j = 0; j < 6; j++) {
+        vf p[6], y[6];
+        for (int i = 0; i < 6; i++)
+            p[i] = *(const vf *)(m + (i * 6 + j) * b->m_xi);
+        OUTPUT_1D(y, p);
+        for (int i = 0; i < 4; i++)
+            s[i][j] = y[i];
+    }
+    for (int i = 0; i < 4; i++) {
+        vf y[6];
+        OUTPUT_1D(y, s[i]);
+        for (int j = 0; j < 4; j++)
+            v_store(out[i][j], y[j]);
+    }
+}
+
+static void output_tiles(const winograd *w, int64_t at, float bias, const struct tile_run *r, float out[4][4][OT_VL],
+                         int64_t lane, int64_t n)
+{
+    for (int64_t t = 0; t < n; t++) {
+        int64_t y0 = 4 * r->ty, x0 = 4 * (r->tx + t), rows = k_min(4, w->out[0] - y0), cols = w->out[1] - x0;
+        for (int i = 0; i < rows; i++) {
+            int64_t to = at + (y0 + i) * w->out[1] + x0;
+            v4 v = { out[i][0][lane + t], out[i][1][lane + t], out[i][2][lane + t], out[i][3][lane + t] };
+            put4(&w->epi, v, bias, w->y + to, w->epi.residual ? w->epi.residual + to : NULL, cols);
+        }
+    }
+}
+
+void OT_K(ot_wino_output)(const winograd *w, const wino_block *b, int64_t row)
+{
+    float out[4][4][OT_VL];
+    int64_t channel = b->group * w->rows + row, plane = w->out[0] * w->out[1];
+    float bias = w->epi.bias ? w->epi.bias[channel] : 0;
+    for (int64_t t0 = 0; t0 < b->tiles; t0 += OT_VL) {
+        output_vectors(b, b->m + row * b->row + t0, out);
+        for (int64_t t = t0; t < k_min(b->tiles, t0 + OT_VL);) {
+            struct tile_run r = run_at(w, b, t);
+            r.n = k_min(r.n, t0 + OT_VL - t);
+            output_tiles(w, (r.image * w->groups * w->rows + channel) * plane, bias, &r, out, t - t0, r.n);
+            t += r.n;
+        }
+    }
+}
