@@ -42,44 +42,57 @@ typedef float v4 __attribute__((vector_size(16), may_alias));
         y[3] = y[5];                                                                                                   \
     } while (0)
 
-/* G of three taps. */
-static void filter_1d(const double g[3], double t[6])
+#define LANES OT_VL /* filters at once: a panel's rows */
+
+/* G of three taps, in double. */
+OT_INLINE void filter_1d(double g[3][LANES], double t[6][LANES])
 {
-    const double a = A1, b = B1, a2 = a * a, b2 = b * b, na = 1 / (2 * a2 * (a2 - b2)), nb = 1 / (2 * b2 * (b2 - a2));
-    t[0] = g[0] / (a2 * b2);
-    t[1] = (g[0] + a * g[1] + a2 * g[2]) * na;
-    t[2] = (g[0] - a * g[1] + a2 * g[2]) * na;
-    t[3] = (g[0] + b * g[1] + b2 * g[2]) * nb;
-    t[4] = (g[0] - b * g[1] + b2 * g[2]) * nb;
-    t[5] = g[2];
+    const double a = A1, b = B1, a2 = a * a, b2 = b * b, n0 = 1 / (a2 * b2);
+    const double na = 1 / (2 * a2 * (a2 - b2)), nb = 1 / (2 * b2 * (b2 - a2));
+    for (int l = 0; l < LANES; l++) {
+        double even = (g[0][l] + a2 * g[2][l]) * na, odd = a * na * g[1][l];
+        t[0][l] = g[0][l] * n0;
+        t[1][l] = even + odd;
+        t[2][l] = even - odd;
+        even = (g[0][l] + b2 * g[2][l]) * nb;
+        odd = b * nb * g[1][l];
+        t[3][l] = even + odd;
+        t[4][l] = even - odd;
+        t[5][l] = g[2][l];
+    }
 }
 
-static void filter_2d(const float *w, bool turned, double u[WINO_XI])
+/* The 36 values of each of the filters; g[tap] by filter. */
+static void filter_2d(double g[9][LANES], float u[WINO_XI][LANES])
 {
-    double t[3][6];
-    for (int i = 0; i < 3; i++) {
-        double g[3];
-        for (int j = 0; j < 3; j++)
-            g[j] = turned ? w[8 - 3 * i - j] : w[3 * i + j];
-        filter_1d(g, t[i]);
-    }
+    double t[3][6][LANES];
+    for (int i = 0; i < 3; i++)
+        filter_1d(g + 3 * i, t[i]);
     for (int j = 0; j < 6; j++) {
-        double g[3] = { t[0][j], t[1][j], t[2][j] }, s[6];
-        filter_1d(g, s);
+        double column[3][LANES], s[6][LANES];
+        for (int i = 0; i < 3; i++)
+            memcpy(column[i], t[i][j], sizeof(column[i]));
+        filter_1d(column, s);
         for (int i = 0; i < 6; i++)
-            u[i * 6 + j] = s[i];
+            for (int l = 0; l < LANES; l++)
+                u[i * 6 + j][l] = (float)s[i][l];
     }
 }
 
 void OT_K(ot_wino_filters)(const winograd *w, int64_t group, int64_t m0, int rows, float *u)
 {
-    double t[WINO_XI];
-    for (int64_t c = 0; c < w->channels; c++)
+    double g[9][LANES] = { { 0 } };
+    float t[WINO_XI][LANES];
+    for (int64_t c = 0; c < w->channels; c++) {
         for (int r = 0; r < rows; r++) {
-            filter_2d(w->w + group * w->w_group + (m0 + r) * w->w_row + c * w->w_channel, w->turned, t);
-            for (int xi = 0; xi < WINO_XI; xi++)
-                u[wino_at(w, group, xi) + m0 * w->channels + c * rows + r] = (float)t[xi];
+            const float *f = w->w + group * w->w_group + (m0 + r) * w->w_row + c * w->w_channel;
+            for (int i = 0; i < 9; i++)
+                g[i][r] = w->turned ? f[8 - i] : f[i];
         }
+        filter_2d(g, t);
+        for (int xi = 0; xi < WINO_XI; xi++)
+            memcpy(u + wino_at(w, group, xi) + m0 * w->channels + c * rows, t[xi], sizeof(float) * (size_t)rows);
+    }
 }
 
 #define RUN  64                              /* tiles of a row that are transformed together */
