@@ -5,14 +5,18 @@ set(OPS_SOURCES
     ops/conv_grad.c
     ops/conv_shape.c
     ops/expand.c
+    ops/gemm.c
     ops/kernels/dispatch.c
+    ops/matmul.c
     ops/pool.c
     ops/pool_grad.c
     ops/pool_shape.c
+    ops/product.c
     ops/registry.c
     ops/relu.c
     ops/run.c
     ops/shape_rules.c
+    ops/softmax.c
     ops/strided.c
     ops/sum_to.c)
 

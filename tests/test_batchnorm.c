@@ -50,7 +50,7 @@ static const op_case batch_rows[] = {
       OP_WANT(-1, 0, 1, 4) },
     { .op = "BatchNormalization",
       .opset = 14,
-      .attrs = OT_ATTRS(OT_INT("training_mode", 1)), /* with one output: statistics are no function of x */
+      .attrs = OT_ATTRS(OT_INT("training_mode", 1)),
       .in = { OP_X(3, 2, 4), OP_X(2), OP_X(2), OP_F(2), STAT(2) } },
     { .op = "BatchNormTrain", .in = { OP_F(0, 2), OP_F(2), OP_F(2), OP_F(2), STAT(2) }, .fails = "no statistics" },
     { .op = "BatchNormTrain", .in = { OP_F(3, 2), OP_F(2), OP_F(3), OP_F(2), STAT(2) }, .fails = "3 elements for 2" },
