@@ -41,6 +41,7 @@ set(RUNTIME_SOURCES
     runtime/graph/prune.c
     runtime/graph/step.c
     runtime/graph/symbols.c
+    runtime/graph/train_mode.c
     runtime/model/blob.c
     runtime/model/decode.c
     runtime/model/edit.c
@@ -54,5 +55,13 @@ set(RUNTIME_SOURCES
     runtime/model/tensor_file.c
     runtime/model/tensors.c
     runtime/model/wire.c
+    runtime/train/checkpoint.c
     runtime/train/dataset.c
-)
+    runtime/train/evaluate.c
+    runtime/train/loop.c
+    runtime/train/loss.c
+    runtime/train/lr_find.c
+    runtime/train/parameters.c
+    runtime/train/schedule.c
+    runtime/train/step_graph.c
+    runtime/train/trainer.c)

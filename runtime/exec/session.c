@@ -4,8 +4,6 @@
 
 #include <string.h>
 
-#define FOLD_LIMIT ((size_t)64 << 20) /* constants computed ahead may not be larger, in bytes */
-
 struct ot_session {
     ot_executor *e;
     ot_store *store;
@@ -37,7 +35,7 @@ static ot_status compile(ot_graph **out, const ot_model *m, const ot_session_opt
     if (st == OT_OK)
         st = ot_prune(g);
     if (st == OT_OK)
-        st = ot_fold(g, FOLD_LIMIT);
+        st = ot_fold(g, OT_FOLD_LIMIT);
     if (st == OT_OK && !o->no_fusion)
         st = ot_fuse(g);
     if (st == OT_OK)

@@ -52,7 +52,8 @@ ot_status ot_store_slot(ot_store *s, int64_t *index, const char *name, const ot_
         return st;
     }
     size_t bytes = ot_tensor_bytes(initial);
-    memcpy(slot.tensor.data, initial->data, bytes);
+    if (initial->data)
+        memcpy(slot.tensor.data, initial->data, bytes);
     s->bytes += bytes;
     *index = s->n;
     s->slot[s->n++] = slot;

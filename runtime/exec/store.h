@@ -21,7 +21,8 @@ typedef struct ot_store {
 
 ot_status ot_store_create(ot_store **out);
 void ot_store_close(ot_store *s);
-/* The slot of this name; made with a copy of `initial` when it is new.  Its memory never moves.  OT_ESHAPE when it is
+/* The slot of this name; made with a copy of `initial` (zeros when it has no data) when it
+ * is new.  Its memory never moves.  OT_ESHAPE when it is
  * there with other dims or another type. */
 ot_status ot_store_slot(ot_store *s, int64_t *index, const char *name, const ot_tensor *initial);
 /* NULL when there is none. */

@@ -34,6 +34,7 @@ ot_status ot_step_run(ot_step *s, void *scratch, ot_threads *threads);
 void ot_step_release(ot_step *s);
 
 /* fold.c: nodes that depend on nothing but constants are computed now; results over max_bytes stay nodes. */
+#define OT_FOLD_LIMIT ((size_t)64 << 20) /* what sessions and training pass */
 ot_status ot_fold(ot_graph *g, size_t max_bytes);
 
 #endif

@@ -1,0 +1,271 @@
+#include "train/trainer.h"
+#include "train/loss.h"
+#include "exec/explain.h"
+
+#include <math.h>
+#include <string.h>
+
+static ot_status check_options(const ot_train_options *o)
+{
+    if (o->batch < 1 || o->accumulate < 1)
+        return ot_fail(OT_EARG, "batch %lld and accumulate %lld, at least 1 is wanted", (long long)o->batch,
+                       (long long)o->accumulate);
+    if (!(o->label_smoothing >= 0 && o->label_smoothing < 1))
+        return ot_fail(OT_EARG, "label smoothing %g is outside of 0..1", o->label_smoothing);
+    if (!(o->momentum >= 0 && o->momentum < 1) || !(o->clip >= 0))
+        return ot_fail(OT_EARG, "momentum %g (0..1) or clip %g (0 and up)", o->momentum, o->clip);
+    if (!(o->beta1 >= 0 && o->beta1 < 1) || !(o->beta2 >= 0 && o->beta2 < 1))
+        return ot_fail(OT_EARG, "betas %g and %g, both lie in 0..1", o->beta1, o->beta2);
+    return OT_OK;
+}
+
+static ot_status copy_options(ot_trainer *t, const ot_train_options *o)
+{
+    t->o = *o;
+    if (o->checkpoint && !(t->o.checkpoint = ot_arena_strdup(&t->arena, o->checkpoint)))
+        return OT_ENOMEM;
+    if (o->resume && !(t->o.resume = ot_arena_strdup(&t->arena, o->resume)))
+        return OT_ENOMEM;
+    t->o.train = t->o.no_train = NULL; /* used at creation only */
+    t->o.freeze_to = NULL;
+    return OT_OK;
+}
+
+static ot_status make_executor(ot_trainer *t, ot_executor **out, ot_step_kind kind)
+{
+    ot_graph *g;
+    ot_executor_opts eo = { t->store, t->threads, &t->workspace, t->o.memory };
+    OT_TRY(ot_step_graph(&g, t->m, &t->ps, &t->o, t->d->classes, kind));
+    return ot_executor_create(out, g, &eo);
+}
+
+static ot_status make_executors(ot_trainer *t)
+{
+    ot_graph *g;
+    ot_executor_opts eo = { t->store, t->threads, &t->workspace, t->o.memory };
+    OT_TRY(make_executor(t, &t->step, t->o.accumulate > 1 ? OT_STEP_FINISH : OT_STEP_WHOLE));
+    if (t->o.accumulate > 1)
+        OT_TRY(make_executor(t, &t->gather, OT_STEP_GATHER));
+    OT_TRY(ot_eval_graph(&g, t->m, &t->ps.slots, t->o.loss, t->d->classes));
+    return ot_executor_create(&t->eval, g, &eo);
+}
+
+static ot_status make_loaders(ot_trainer *t)
+{
+    ot_loader_options l = OT_LOADER_INIT;
+    l.split = OT_TRAIN;
+    l.batch = t->o.batch;
+    l.augment = t->o.augment;
+    l.seed = t->o.seed;
+    l.threads = t->o.loaders;
+    OT_TRY(ot_loader_create(&t->train, t->d, &l));
+    t->batches = ot_loader_batches(t->train);
+    if (t->d->count[OT_VALID] < 1)
+        return OT_OK;
+    l.split = OT_VALID;
+    l.augment = false;
+    l.shuffle = false;
+    return ot_loader_create(&t->valid, t->d, &l);
+}
+
+/* The step's inputs: the batch, the target, scalars. */
+static ot_status make_inputs(ot_trainer *t)
+{
+    const ot_graph *g = ot_executor_graph(t->step);
+    t->input = ot_arena_calloc(&t->arena, (size_t)g->n_input, sizeof(*t->input));
+    if (!t->input)
+        return OT_ENOMEM;
+    t->input[1 + OT_STEP_NUMBER] = (ot_tensor){ .dtype = OT_INT64, .data = &t->number };
+    t->input[1 + OT_STEP_T] = (ot_tensor){ .dtype = OT_INT64, .data = &t->t };
+    for (int i = 0; i < t->ps.groups; i++)
+        t->input[1 + OT_STEP_LR + i] = (ot_tensor){ .dtype = OT_FLOAT, .data = &t->rate[i] };
+    if (!ot_loss_wants_floats(t->o.loss))
+        return OT_OK;
+    const ot_fact *f = &g->value[g->input[1 + OT_STEP_TARGET]].fact;
+    if (f->rank != 2 || ot_is_symbol(f->dim[1]))
+        return ot_fail(OT_EUNSUPPORTED, "the number of outputs is not known before the model runs");
+    t->input[1] = (ot_tensor){ .dtype = OT_FLOAT, .rank = 2, .dim = { 0, f->dim[1] } };
+    size_t cells;
+    if (!ot_mul(&cells, (size_t)t->o.batch, (size_t)f->dim[1]))
+        return ot_fail(OT_ENOMEM, "a batch of %lld times %lld outputs", (long long)t->o.batch, (long long)f->dim[1]);
+    t->targets = ot_calloc(cells, sizeof(*t->targets));
+    return t->targets ? OT_OK : OT_ENOMEM;
+}
+
+/* Sets the inputs for a batch; target data may be NULL while only planning. */
+static void set_batch(ot_trainer *t, const float *samples, const int64_t *labels, int64_t n)
+{
+    t->input[0] = ot_batch_tensor(t->d, samples, n);
+    ot_tensor *target = &t->input[1 + OT_STEP_TARGET];
+    if (!t->targets) {
+        *target = (ot_tensor){ .dtype = OT_INT64, .rank = 1, .dim = { n } };
+        memcpy(&target->data, &labels, sizeof(labels)); /* only read */
+        return;
+    }
+    int64_t c = target->dim[1];
+    target->dim[0] = n;
+    target->data = t->targets;
+    for (int64_t i = 0; i < n && labels; i++)
+        for (int64_t k = 0; k < c; k++)
+            t->targets[i * c + k] = c == 1 ? (float)labels[i] : (float)(labels[i] == k);
+}
+
+static ot_status create(ot_trainer *t, const ot_train_options *o)
+{
+    OT_TRY(check_options(o));
+    OT_TRY(copy_options(t, o));
+    if (t->d->count[OT_TRAIN] < 1)
+        return ot_fail(OT_EDATA, "there are no samples to train on");
+    OT_TRY(ot_parameters_find(&t->ps, t->m, o));
+    OT_TRY(ot_threads_create(&t->threads, o->threads));
+    OT_TRY(ot_store_create(&t->store));
+    OT_TRY(make_executors(t));
+    OT_TRY(make_loaders(t));
+    int64_t steps = (t->batches + o->accumulate - 1) / o->accumulate;
+    OT_TRY(ot_schedule_init(&t->schedule, o, steps));
+    OT_TRY(make_inputs(t));
+    set_batch(t, NULL, NULL, o->batch < t->d->count[OT_TRAIN] ? o->batch : t->d->count[OT_TRAIN]);
+    if (t->gather)
+        OT_TRY(ot_executor_prepare(t->gather, t->input));
+    OT_TRY(ot_executor_prepare(t->step, t->input));
+    t->at.best = -1;
+    return o->resume ? ot_checkpoint_load(t, o->resume) : OT_OK;
+}
+
+ot_status ot_trainer_create(ot_trainer **out, ot_model *m, const ot_dataset *d, const ot_train_options *o)
+{
+    *out = NULL;
+    ot_trainer *t = ot_calloc(1, sizeof(*t));
+    if (!t)
+        return OT_ENOMEM;
+    t->m = m;
+    t->d = d;
+    ot_status st = create(t, o);
+    if (st == OT_OK)
+        *out = t;
+    else
+        ot_trainer_close(t);
+    return st;
+}
+
+void ot_trainer_close(ot_trainer *t)
+{
+    if (!t)
+        return;
+    ot_loader_close(t->train);
+    ot_loader_close(t->valid);
+    ot_executor_close(t->step);
+    ot_executor_close(t->gather);
+    ot_executor_close(t->eval);
+    ot_store_close(t->store);
+    ot_threads_close(t->threads);
+    ot_workspace_release(&t->workspace);
+    ot_parameters_release(&t->ps);
+    ot_model_close(t->best);
+    ot_free(t->targets);
+    ot_free(t->last_saved);
+    ot_free(t->saved_before);
+    ot_arena_release(&t->arena);
+    ot_free(t);
+}
+
+void ot_trainer_stop(ot_trainer *t)
+{
+    atomic_store(&t->stop, 1);
+}
+
+void ot_trainer_snapshot(ot_trainer *t)
+{
+    atomic_store(&t->snapshot, 1);
+}
+
+ot_status ot_trainer_batch(ot_trainer *t, const ot_batch *b, bool last_of_epoch, ot_event *e)
+{
+    bool finishes = !t->gather || last_of_epoch || (t->at.batch + 1) % t->o.accumulate == 0;
+    ot_executor *x = finishes ? t->step : t->gather;
+    t->number = t->at.batches_done;
+    t->t = t->at.t + 1;
+    set_batch(t, b->samples, b->labels, b->n);
+    OT_TRY(ot_executor_run(x, t->input));
+    double loss = ot_tensor_get(ot_executor_output(x, OT_STEP_LOSS), 0) * (t->gather ? (double)t->o.accumulate : 1);
+    e->batch_loss = loss;
+    e->skipped = false;
+    if (finishes) {
+        e->grad_norm = ot_tensor_get(ot_executor_output(x, OT_STEP_NORM), 0);
+        e->skipped = !isfinite(e->grad_norm);
+        t->at.t++;
+    }
+    t->at.batches_done++;
+    t->at.average = 0.98 * t->at.average + 0.02 * loss;
+    e->loss = t->at.average / (1 - pow(0.98, (double)t->at.batches_done));
+    return OT_OK;
+}
+
+/* An initialiser, or the value of a Constant node. */
+static ot_status write_one(ot_model *m, const char *name, const ot_tensor *value)
+{
+    if (ot_model_find_initializer(m, name))
+        return ot_model_set_initializer(m, name, value, 0);
+    for (size_t i = 0; i < m->proto->graph->n_node; i++) {
+        const Onnx__NodeProto *n = m->proto->graph->node[i];
+        if (n->n_output == 1 && strcmp(ot_text(n->output[0]), name) == 0 && n->n_attribute == 1 && n->attribute[0]->t)
+            return ot_model_set_tensor(m, n->attribute[0]->t, value, 0);
+    }
+    return ot_fail(OT_EUNSUPPORTED, "the trained values of '%s' have no tensor to go to", name);
+}
+
+ot_status ot_trainer_write_back(const ot_trainer *t, ot_model *m)
+{
+    for (int64_t i = 0; i < t->store->n; i++) {
+        const ot_slot *s = &t->store->slot[i];
+        if (ot_strmap_get(&t->ps.slots, s->name, -1) >= 0)
+            OT_TRY(write_one(m, s->name, &s->tensor));
+    }
+    return OT_OK;
+}
+
+/* ---- What is known before anything runs
+ * ------------------------------------------------------------------------------ */
+
+ot_status ot_trainer_plan(const ot_trainer *t, ot_train_plan *out)
+{
+    *out = (ot_train_plan){ .layers = t->ps.layers,
+                            .first_layer = t->ps.first_layer,
+                            .groups = t->ps.groups,
+                            .epochs = t->schedule.epochs,
+                            .steps = t->schedule.steps,
+                            .batches = t->batches };
+    for (int64_t i = 0; i < t->ps.n; i++) {
+        out->parameters += t->ps.p[i].elements;
+        out->trained += t->ps.p[i].trains ? t->ps.p[i].elements : 0;
+    }
+    for (int64_t i = 0; i < t->ps.layers; i++) {
+        out->batchnorms += t->ps.bn[i] != OT_BN_NONE;
+        out->bn_training += t->ps.bn[i] == OT_BN_TRAINS;
+    }
+    memcpy(out->group_layer, t->ps.group_layer, sizeof(out->group_layer));
+    return ot_executor_memory(t->step, &out->memory);
+}
+
+ot_status ot_trainer_explain(char **out, const ot_trainer *t)
+{
+    return ot_explain(out, t->step);
+}
+
+bool ot_trainer_layer_trains(const ot_trainer *t, int64_t layer)
+{
+    return ot_trainer_layer_lr(t, layer) > 0;
+}
+
+ot_bn_mode ot_trainer_layer_bn(const ot_trainer *t, int64_t layer)
+{
+    return layer >= 0 && layer < t->ps.layers ? t->ps.bn[layer] : OT_BN_NONE;
+}
+
+double ot_trainer_layer_lr(const ot_trainer *t, int64_t layer)
+{
+    for (int64_t i = 0; i < t->ps.n; i++)
+        if (t->ps.p[i].layer == layer && t->ps.p[i].trains)
+            return t->ps.lr[t->ps.p[i].group];
+    return 0;
+}

@@ -1,0 +1,56 @@
+/* Inside of a trainer, for the parts of train/ that work on one: the loop, checkpoints, the rate finder. */
+#ifndef OT_TRAIN_TRAINER_H
+#define OT_TRAIN_TRAINER_H
+
+#include "train/evaluate.h"
+#include "train/parameters.h"
+#include "train/schedule.h"
+#include "train/step_graph.h"
+
+#include <stdatomic.h>
+
+/* All that a resumed run needs besides the store: where it is, and its averages. */
+typedef struct ot_progress {
+    int64_t epoch, batch; /* the next batch to train on, within the epoch */
+    int64_t batches_done; /* since the run began */
+    int64_t t;            /* optimiser steps done */
+    double average;       /* of the loss, .98, not debiased */
+    double seconds;       /* of earlier sittings */
+    double best;          /* accuracy, -1: none yet */
+    int64_t best_epoch;
+} ot_progress;
+
+struct ot_trainer {
+    ot_model *m; /* not owned */
+    const ot_dataset *d;
+    ot_train_options o; /* strings that outlive creation are copies */
+    ot_arena arena;
+    ot_parameters ps;
+    ot_schedule schedule;
+    ot_threads *threads;
+    ot_store *store;
+    ot_workspace workspace;
+    ot_executor *step, *gather, *eval; /* gather: with accumulate over 1 */
+    ot_loader *train, *valid;          /* valid: NULL without samples */
+    int64_t batches;                   /* of an epoch */
+    ot_tensor *input;                  /* of the step graph */
+    float *targets;                    /* [batch][C] for losses that want floats */
+    float rate[OT_MAX_GROUPS];
+    int64_t number, t; /* scalars that the step reads */
+    ot_progress at;
+    ot_model *best;                  /* keep_best: the weights of the best epoch */
+    char *last_saved, *saved_before; /* names of this run's checkpoints; the older is removed */
+    atomic_int stop, snapshot;
+};
+
+/* One batch: loss, norm and whether it was skipped; the rates are t->rate. */
+ot_status ot_trainer_batch(ot_trainer *t, const ot_batch *b, bool last_of_epoch, ot_event *e);
+/* The store's values into the model's initialisers. */
+ot_status ot_trainer_write_back(const ot_trainer *t, ot_model *m);
+
+/* checkpoint.c */
+ot_status ot_checkpoint_save(ot_trainer *t, const char **path);
+/* Weights, state and progress from the folder's latest checkpoint.  OT_EARG: the options contradict it. */
+ot_status ot_checkpoint_load(ot_trainer *t, const char *folder);
+
+#endif
