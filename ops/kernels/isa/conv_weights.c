@@ -1,6 +1,7 @@
 /* The gradient of a convolution's weights: dw[k][tap, channel] = sum over points of dy[k][point] * x[channel][point,
  * tap] as a product with the points as depth, and the gradient of the bias. */
 #include "conv.h"
+#include "transpose.h"
 #include "../rows.h"
 
 #include <string.h>
@@ -44,20 +45,61 @@ static void find_columns(const gradient *g, int64_t group, int64_t n0, int cols,
     }
 }
 
-/* Points q[2] .. q[2]+len-1 of a row of the grid. */
+/* What a column reads for a row of the grid: output i of lo .. hi-1 at src[i * stride]; lo == hi for nothing. */
+struct source {
+    const float *src;
+    int64_t lo, hi;
+};
+
+static struct source source_of(const conv3 *v, const struct column *c, int64_t image, const int64_t q[3], int64_t len)
+{
+    int64_t z = q[0] * v->stride[0] + c->off[0], y = q[1] * v->stride[1] + c->off[1];
+    struct source s = { c->x, k_max(q[2], c->lo), k_min(q[2] + len, c->hi) };
+    if (z < 0 || z >= v->in[0] || y < 0 || y >= v->in[1] || s.lo >= s.hi)
+        s.lo = s.hi = q[2];
+    else
+        s.src += image * v->c * v->plane_x + (z * v->in[1] + y) * v->in[2] + c->off[2];
+    return s;
+}
+
+static void pack_one(const struct source *s, int64_t stride, int64_t lo, int64_t hi, float *dst)
+{
+    for (int64_t i = k_max(lo, s->lo); i < k_min(hi, s->hi); i++)
+        dst[i * OT_NR] = s->src[i * stride];
+}
+
+/* Points q[2] .. q[2]+len-1 of a row of the grid; four columns at once where all four read inside of x. */
 static void pack_row(const conv3 *v, const struct column *col, int cols, int64_t image, const int64_t q[3], int64_t len,
                      float *dst)
 {
+    float *from = dst - q[2] * OT_NR; /* at point 0 of the row */
+    int j = 0;
     memset(dst, 0, sizeof(float) * OT_NR * (size_t)len);
-    for (int j = 0; j < cols; j++) {
-        const struct column *c = &col[j];
-        int64_t z = q[0] * v->stride[0] + c->off[0], y = q[1] * v->stride[1] + c->off[1];
-        int64_t lo = k_max(q[2], c->lo), hi = k_min(q[2] + len, c->hi);
-        if (z < 0 || z >= v->in[0] || y < 0 || y >= v->in[1])
-            continue;
-        const float *src = c->x + image * v->c * v->plane_x + (z * v->in[1] + y) * v->in[2] + c->off[2];
-        for (int64_t i = lo; i < hi; i++)
-            dst[(i - q[2]) * OT_NR + j] = src[i * v->stride[2]];
+    for (; v->stride[2] == 1 && j + 4 <= cols; j += 4) {
+        struct source s[4];
+        int64_t lo = q[2], hi = q[2] + len;
+        for (int i = 0; i < 4; i++) {
+            s[i] = source_of(v, &col[j + i], image, q, len);
+            lo = k_max(lo, s[i].lo);
+            hi = k_min(hi, s[i].hi);
+        }
+        int64_t at = k_min(lo, hi);
+        for (; at + 4 <= hi; at += 4) {
+            v4 r[4];
+            for (int i = 0; i < 4; i++)
+                r[i] = *(const v4u *)(s[i].src + at);
+            transpose4(r);
+            for (int i = 0; i < 4; i++)
+                *(v4u *)(from + (at + i) * OT_NR + j) = r[i];
+        }
+        for (int i = 0; i < 4; i++) {
+            pack_one(&s[i], 1, q[2], k_min(lo, at), from + j + i);
+            pack_one(&s[i], 1, at, q[2] + len, from + j + i);
+        }
+    }
+    for (; j < cols; j++) {
+        struct source s = source_of(v, &col[j], image, q, len);
+        pack_one(&s, v->stride[2], s.lo, s.hi, from + j);
     }
 }
 

@@ -1,4 +1,5 @@
 #include "product.h"
+#include "transpose.h"
 
 #include <string.h>
 
@@ -44,6 +45,10 @@ void OT_K(ot_pack_rows)(int rows, int64_t depth, const float *src, int64_t row, 
             memcpy(dst, src, sizeof(float) * (size_t)rows);
         return;
     }
+    if (col == 1) {
+        k_transpose(rows, depth, src, row, dst, rows);
+        return;
+    }
     for (int64_t q0 = 0; q0 < depth; q0 += 64) {
         int64_t q1 = k_min(depth, q0 + 64);
         for (int r = 0; r < rows; r++)
@@ -67,6 +72,10 @@ void OT_K(ot_pack_cols)(int cols, int64_t depth, const float *src, int64_t row, 
     if (col == 1) {
         for (int64_t q = 0; q < depth; q++, src += row, dst += OT_NR)
             memcpy(dst, src, sizeof(float) * (size_t)cols);
+        return;
+    }
+    if (row == 1) {
+        k_transpose(cols, depth, src, col, dst, OT_NR);
         return;
     }
     for (int64_t q0 = 0; q0 < depth; q0 += 32) {

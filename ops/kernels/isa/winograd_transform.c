@@ -1,5 +1,6 @@
 /* The transforms of Winograd's F(4x4, 3x3): filters, inputs, outputs. */
 #include "winograd.h"
+#include "transpose.h"
 
 #include <string.h>
 
@@ -9,8 +10,6 @@
 #define B2   (B1 * B1)
 #define AABB (A2 * B2)
 #define SUM2 (A2 + B2)
-
-typedef float v4 __attribute__((vector_size(16), may_alias));
 
 /* B' of six values: what each point sees.  d and t are six variables of any vector type. */
 #define INPUT_1D(t, d)                                                                                                 \
@@ -113,16 +112,6 @@ static void read_rows(const winograd *w, const float *x, int64_t ty, int64_t tx,
         memcpy(d[i] + lo, x + y * w->in[1] + left + lo, sizeof(float) * (size_t)(hi - lo));
         memset(d[i] + hi, 0, sizeof(float) * (size_t)(room - hi));
     }
-}
-
-OT_INLINE void transpose4(v4 r[4])
-{
-    v4 a = __builtin_shufflevector(r[0], r[1], 0, 4, 1, 5), b = __builtin_shufflevector(r[0], r[1], 2, 6, 3, 7);
-    v4 c = __builtin_shufflevector(r[2], r[3], 0, 4, 1, 5), d = __builtin_shufflevector(r[2], r[3], 2, 6, 3, 7);
-    r[0] = __builtin_shufflevector(a, c, 0, 1, 4, 5);
-    r[1] = __builtin_shufflevector(a, c, 2, 3, 6, 7);
-    r[2] = __builtin_shufflevector(b, d, 0, 1, 4, 5);
-    r[3] = __builtin_shufflevector(b, d, 2, 3, 6, 7);
 }
 
 /* Along the row: four tiles, six values each, four apart in s; `keep` of them to out + xi * stride. */
