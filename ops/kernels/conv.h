@@ -6,7 +6,7 @@
 
 /* How a convolution is computed.  OT_CONV_WINOGRAD is for 3x3 kernels with stride and dilation 1 in two dimensions, and
  * is the direct way elsewhere: four times fewer products, packed weights of four times the size, and about twice the
- * rounding error.  It serves the forward pass and the gradient of x. */
+ * rounding error. */
 typedef enum ot_conv_way { OT_CONV_DIRECT, OT_CONV_WINOGRAD } ot_conv_way;
 
 /* x is [n][c][in...], w is [k][c / group][kernel...], y is [n][k][out...]; only the first `spatial` entries of the

@@ -56,7 +56,7 @@ static product lattice_product(const lattice *l, int64_t groups, int64_t rows, f
     return p;
 }
 
-static winograd forward_winograd(const conv3 *v, const float *x, const float *w, float *y, const ot_epilogue *epi)
+winograd OT_K(ot_conv_winograd)(const conv3 *v, const float *x, const float *w, float *y, const ot_epilogue *epi)
 {
     return (winograd){ .images = v->n,
                        .groups = v->group,
@@ -112,7 +112,7 @@ size_t OT_K(ot_conv_packed_size)(const ot_conv_shape *s)
 {
     conv3 v = conv3_of(s);
     if (v.winograd) {
-        winograd w = forward_winograd(&v, NULL, NULL, NULL, &nothing);
+        winograd w = OT_K(ot_conv_winograd)(&v, NULL, NULL, NULL, &nothing);
         return sizeof(float) * (size_t)OT_K(ot_wino_packed)(&w);
     }
     if (conv3_depthwise(&v))
@@ -128,7 +128,7 @@ void OT_K(ot_conv_pack_weights)(const ot_conv_shape *s, const float *w, float *p
         return;
     }
     if (v.winograd) {
-        winograd t = forward_winograd(&v, NULL, w, NULL, &nothing);
+        winograd t = OT_K(ot_conv_winograd)(&v, NULL, w, NULL, &nothing);
         OT_K(ot_wino_pack)(&t, packed, pool);
         return;
     }
@@ -143,9 +143,13 @@ size_t OT_K(ot_conv_workspace)(const ot_conv_shape *s, ot_conv_pass pass, int th
     int64_t floats = 0;
     if (conv3_depthwise(&v))
         return 0;
-    if (v.winograd && pass != OT_CONV_BACKWARD_WEIGHTS) {
+    if (v.winograd && pass == OT_CONV_BACKWARD_WEIGHTS) {
+        winograd w = OT_K(ot_conv_winograd)(&v, NULL, NULL, NULL, &nothing);
+        return sizeof(float) * (size_t)OT_K(ot_wino_weights_workspace)(&w, threads);
+    }
+    if (v.winograd) {
         winograd w = pass == OT_CONV_BACKWARD_DATA ? backward_winograd(&v, NULL, NULL, NULL, &nothing)
-                                                   : forward_winograd(&v, NULL, NULL, NULL, &nothing);
+                                                   : OT_K(ot_conv_winograd)(&v, NULL, NULL, NULL, &nothing);
         return sizeof(float) * (size_t)OT_K(ot_wino_workspace)(&w, pass == OT_CONV_FORWARD_PACKED, threads);
     }
     switch (pass) {
@@ -175,7 +179,7 @@ void OT_K(ot_conv_forward)(const ot_conv_shape *s, const float *x, const float *
         return;
     }
     if (v.winograd) {
-        winograd t = forward_winograd(&v, x, w, y, epi);
+        winograd t = OT_K(ot_conv_winograd)(&v, x, w, y, epi);
         t.u = packed;
         OT_K(ot_wino_run)(&t, work, pool);
         return;

@@ -54,6 +54,8 @@ void OT_K(ot_depthwise_data)(const conv3 *v, const float *dy, const float *w, fl
                              const ot_kernel_pool *pool);
 void OT_K(ot_depthwise_weights)(const conv3 *v, const float *x, const float *dy, float *dw, const ot_kernel_pool *pool);
 
+winograd OT_K(ot_conv_winograd)(const conv3 *v, const float *x, const float *w, float *y, const ot_epilogue *epi);
+
 int64_t OT_K(ot_conv_weights_floats)(const conv3 *v, int threads);
 void OT_K(ot_conv_weights)(const conv3 *v, const float *x, const float *dy, float *dw, float *work,
                            const ot_kernel_pool *pool);

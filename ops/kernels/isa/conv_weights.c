@@ -175,7 +175,11 @@ void OT_K(ot_conv_backward_weights)(const ot_conv_shape *s, const float *x, cons
     struct bias b = { &v, dy, db };
     if (dw && conv3_depthwise(&v))
         OT_K(ot_depthwise_weights)(&v, x, dy, dw, pool);
-    else if (dw)
+    else if (dw && v.winograd) {
+        const ot_epilogue nothing = { 0 };
+        winograd t = OT_K(ot_conv_winograd)(&v, x, NULL, NULL, &nothing);
+        OT_K(ot_wino_weights)(&t, dy, dw, work, pool);
+    } else if (dw)
         OT_K(ot_conv_weights)(&v, x, dy, dw, work, pool);
     if (db)
         k_run(pool, v.k, bias_task, &b);

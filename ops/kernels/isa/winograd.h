@@ -52,4 +52,10 @@ void OT_K(ot_wino_pack)(const winograd *w, float *u, const ot_kernel_pool *pool)
 int64_t OT_K(ot_wino_workspace)(const winograd *w, bool packed, int threads); /* floats */
 void OT_K(ot_wino_run)(winograd *w, float *work, const ot_kernel_pool *pool);
 
+/* Transforms row r of dy, laid out as y, into b->m: the adjoint of ot_wino_output. */
+void OT_K(ot_wino_gradient)(const winograd *w, const wino_block *b, const float *dy, int64_t row);
+/* dw = the gradient of the filters, [groups][rows][channels][9]; w->x and the geometry count.  Floats of workspace. */
+int64_t OT_K(ot_wino_weights_workspace)(const winograd *w, int threads);
+void OT_K(ot_wino_weights)(const winograd *w, const float *dy, float *dw, float *work, const ot_kernel_pool *pool);
+
 #endif

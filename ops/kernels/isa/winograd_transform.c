@@ -97,21 +97,29 @@ void OT_K(ot_wino_filters)(const winograd *w, int64_t group, int64_t m0, int row
 #define RUN  64                              /* tiles of a row that are transformed together */
 #define WIDE (4 * RUN + 8 + OT_LINE + OT_VL) /* their inputs, with room for whole vectors and groups of four */
 
-/* The six rows of inputs of tiles tx .. tx+n-1 in tile row ty, zeros outside and up to `room` floats. */
-static void read_rows(const winograd *w, const float *x, int64_t ty, int64_t tx, int64_t n, int64_t room,
-                      float d[6][WIDE])
+/* Rows y0 .. y0+rows-1 of a plane, from column x0 on: `width` floats, zeros outside of it and up to `room` floats. */
+static void read_rows(const float *x, const int64_t size[2], int64_t y0, int64_t x0, int rows, int64_t width,
+                      int64_t room, float d[6][WIDE])
 {
-    int64_t left = 4 * tx - w->pad[1], lo = k_max(0, -left), hi = k_min(4 * n + 2, w->in[1] - left);
-    for (int i = 0; i < 6; i++) {
-        int64_t y = 4 * ty - w->pad[0] + i;
-        if (y < 0 || y >= w->in[0] || lo >= hi) {
+    int64_t lo = k_max(0, -x0), hi = k_min(width, size[1] - x0);
+    for (int i = 0; i < rows; i++) {
+        int64_t y = y0 + i;
+        if (y < 0 || y >= size[0] || lo >= hi) {
             memset(d[i], 0, sizeof(float) * (size_t)room);
             continue;
         }
         memset(d[i], 0, sizeof(float) * (size_t)lo);
-        memcpy(d[i] + lo, x + y * w->in[1] + left + lo, sizeof(float) * (size_t)(hi - lo));
+        memcpy(d[i] + lo, x + y * size[1] + x0 + lo, sizeof(float) * (size_t)(hi - lo));
         memset(d[i] + hi, 0, sizeof(float) * (size_t)(room - hi));
     }
+}
+
+OT_INLINE void keep4(float *out, v4 v, int64_t keep)
+{
+    if (keep >= 4)
+        *(v4u *)out = v;
+    else
+        memcpy(out, &v, sizeof(float) * (size_t)keep);
 }
 
 /* Along the row: four tiles, six values each, four apart in s; `keep` of them to out + xi * stride. */
@@ -125,12 +133,8 @@ OT_INLINE void input_across(const float *s, float *out, int64_t stride, int64_t 
     d[4] = __builtin_shufflevector(d[0], e[0], 1, 2, 3, 4);
     d[5] = __builtin_shufflevector(d[1], e[0], 1, 2, 3, 5);
     INPUT_1D(t, d);
-    for (int i = 0; i < 6; i++) {
-        if (keep >= 4)
-            *(v4u *)(out + i * stride) = t[i];
-        else
-            memcpy(out + i * stride, &t[i], sizeof(float) * (size_t)keep);
-    }
+    for (int i = 0; i < 6; i++)
+        keep4(out + i * stride, t[i], keep);
 }
 
 /* Tiles tx .. tx+n-1 of a tile row to lane 0 .. n-1 of out, which has `lanes`.  Up to three lanes behind are spoilt. */
@@ -139,7 +143,7 @@ static void input_run(const winograd *w, const wino_block *b, const float *x, in
 {
     float d[6][WIDE], e[6][WIDE];
     int64_t room = k_ceil(4 * n + 8, OT_VL) * OT_VL + OT_LINE;
-    read_rows(w, x, ty, tx, n, room, d);
+    read_rows(x, w->in, 4 * ty - w->pad[0], 4 * tx - w->pad[1], 6, 4 * n + 2, room, d);
     for (int64_t i = 0; i < room; i += OT_VL) {
         vf s[6], t[6];
         for (int j = 0; j < 6; j++)
@@ -179,6 +183,61 @@ void OT_K(ot_wino_input)(const winograd *w, const wino_block *b, int64_t c)
     for (int64_t t = b->tiles; t < b->row; t++) /* spare lanes: any finite number would do */
         for (int xi = 0; xi < WINO_XI; xi++)
             b->v[xi * b->v_xi + c * b->row + t] = 0;
+}
+
+/* A of four values: what each point sees of an output. */
+#define GRADIENT_1D(t, y)                                                                                              \
+    do {                                                                                                               \
+        t[5] = y[0] + A2 * y[2];                                                                                       \
+        t[2] = A1 * y[1] + (A2 * A1) * y[3];                                                                           \
+        t[1] = t[5] + t[2];                                                                                            \
+        t[2] = t[5] - t[2];                                                                                            \
+        t[5] = y[0] + B2 * y[2];                                                                                       \
+        t[4] = B1 * y[1] + (B2 * B1) * y[3];                                                                           \
+        t[3] = t[5] + t[4];                                                                                            \
+        t[4] = t[5] - t[4];                                                                                            \
+        t[0] = y[0];                                                                                                   \
+        t[5] = y[3];                                                                                                   \
+    } while (0)
+
+static void gradient_run(const winograd *w, const wino_block *b, const float *dy, const struct tile_run *r,
+                         int64_t lanes, float *out)
+{
+    float d[6][WIDE], e[6][WIDE];
+    int64_t room = k_ceil(4 * r->n + 8, OT_VL) * OT_VL + OT_LINE;
+    read_rows(dy, w->out, 4 * r->ty, 4 * r->tx, 4, 4 * r->n, room, d);
+    for (int64_t i = 0; i < room; i += OT_VL) {
+        vf s[4], t[6];
+        for (int j = 0; j < 4; j++)
+            s[j] = v_load(d[j] + i);
+        GRADIENT_1D(t, s);
+        for (int j = 0; j < 6; j++)
+            v_store(e[j] + i, t[j]);
+    }
+    for (int j = 0; j < 6; j++)
+        for (int64_t t = 0; t < r->n; t += 4) {
+            v4 y[4], m[6];
+            for (int i = 0; i < 4; i++)
+                y[i] = *(const v4u *)(e[j] + 4 * (t + i));
+            transpose4(y);
+            GRADIENT_1D(m, y);
+            for (int i = 0; i < 6; i++)
+                keep4(out + (6 * j + i) * b->m_xi + t, m[i], lanes - t);
+        }
+}
+
+void OT_K(ot_wino_gradient)(const winograd *w, const wino_block *b, const float *dy, int64_t row)
+{
+    int64_t plane = w->out[0] * w->out[1];
+    for (int64_t t = 0; t < b->tiles;) {
+        struct tile_run r = run_at(w, b, t);
+        gradient_run(w, b, dy + ((r.image * w->groups + b->group) * w->rows + row) * plane, &r, b->row - t,
+                     b->m + row * b->row + t);
+        t += r.n;
+    }
+    for (int64_t t = b->tiles; t < b->row; t++)
+        for (int xi = 0; xi < WINO_XI; xi++)
+            b->m[xi * b->m_xi + row * b->row + t] = 0;
 }
 
 OT_INLINE v4 act4(const ot_epilogue *e, v4 v)
