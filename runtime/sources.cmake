@@ -31,6 +31,7 @@ set(RUNTIME_SOURCES
     runtime/exec/store.c
     runtime/graph/build.c
     runtime/graph/derive.c
+    runtime/graph/dump.c
     runtime/graph/fold.c
     runtime/graph/fuse.c
     runtime/graph/gradient.c

@@ -118,7 +118,5 @@ ot_status ot_differentiate(ot_graph *g, ot_val loss, int64_t n, const ot_val *wr
 ot_status ot_prune(ot_graph *g);
 /* fuse.c: BatchNormalization into the preceding Conv, activations and residual sums into Conv; constants only. */
 ot_status ot_fuse(ot_graph *g);
-/* dump.c: the graph as text into a growing buffer; NULL when memory runs out; ot_free. */
-char *ot_graph_text(const ot_graph *g);
 
 #endif

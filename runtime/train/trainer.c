@@ -1,6 +1,7 @@
 #include "train/trainer.h"
 #include "train/loss.h"
 #include "exec/explain.h"
+#include "graph/dump.h"
 
 #include <math.h>
 #include <string.h>
@@ -250,6 +251,11 @@ ot_status ot_trainer_plan(const ot_trainer *t, ot_train_plan *out)
 ot_status ot_trainer_explain(char **out, const ot_trainer *t)
 {
     return ot_explain(out, t->step);
+}
+
+ot_status ot_trainer_save_graph(const ot_trainer *t, const char *path)
+{
+    return ot_graph_save(ot_executor_graph(t->step), path);
 }
 
 bool ot_trainer_layer_trains(const ot_trainer *t, int64_t layer)
