@@ -170,6 +170,7 @@ typedef struct ot_session_options {
 OT_API ot_status ot_session_create(ot_session **out, const ot_model *m, const ot_session_options *opts);
 OT_API void ot_session_close(ot_session *s);
 
+/* Inputs and outputs in the model's order; the i-th name is NULL when i is out of range. */
 OT_API int64_t ot_session_input_count(const ot_session *s);
 OT_API int64_t ot_session_output_count(const ot_session *s);
 OT_API const char *ot_session_input_name(const ot_session *s, int64_t i);
@@ -487,11 +488,13 @@ typedef struct ot_train_plan {
     int64_t epochs, steps, batches;     /* batches: of an epoch */
     ot_memory memory;                   /* of the step at the nominal batch */
 } ot_train_plan;
+/* Known from ot_trainer_create on. */
 OT_API ot_status ot_trainer_plan(const ot_trainer *t, ot_train_plan *out);
 /* The step as text, a line a kernel, as ot_session_explain; free with ot_text_free. */
 OT_API ot_status ot_trainer_explain(char **out, const ot_trainer *t);
-/* One row a layer of the document. */
+/* NONE: the layer is no BatchNormalization; FROZEN: it uses its running statistics; TRAINS: it updates them. */
 typedef enum ot_bn_mode { OT_BN_NONE, OT_BN_FROZEN, OT_BN_TRAINS } ot_bn_mode;
+/* Of one layer of the document, counted from 0. */
 OT_API bool ot_trainer_layer_trains(const ot_trainer *t, int64_t layer);
 OT_API ot_bn_mode ot_trainer_layer_bn(const ot_trainer *t, int64_t layer);
 OT_API double ot_trainer_layer_lr(const ot_trainer *t, int64_t layer); /* 0 when it does not train */
@@ -522,6 +525,7 @@ typedef struct ot_eval_result {
     int64_t *labels;       /* [samples] */
     float *probability;    /* [samples][classes] */
 } ot_eval_result;
+/* Runs a split through the model as in inference; any trained or downloaded classifier.  Release the result. */
 OT_API ot_status ot_evaluate(ot_eval_result *out, const ot_model *m, const ot_dataset *d, const ot_eval_options *o);
 OT_API void ot_eval_result_release(ot_eval_result *r);
 
