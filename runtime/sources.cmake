@@ -15,6 +15,7 @@ set(RUNTIME_SOURCES
     runtime/data/folder.c
     runtime/data/folder_scan.c
     runtime/data/image.c
+    runtime/data/jpeg_check.c
     runtime/data/json.c
     runtime/data/loader.c
     runtime/data/metadata.c

@@ -13,6 +13,10 @@ const char *ot_jpeg_library(void);
 ot_status ot_stb_decode(ot_image *out, const uint8_t *bytes, size_t n);
 ot_status ot_pnm_decode(ot_image *out, const uint8_t *bytes, size_t n);
 
+/* All segments lie inside the file, tables and headers are possible, each scan names what is defined, an end is there:
+ * without that stb_image must not see a JPEG. */
+ot_status ot_jpeg_check(const uint8_t *bytes, size_t n);
+
 /* All chunks lie inside the file, their check sums are right, an end is there.  *orientation: from eXIf, else 1. */
 ot_status ot_png_check(const uint8_t *bytes, size_t n, int *orientation);
 

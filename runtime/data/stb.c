@@ -87,6 +87,8 @@ ot_status ot_stb_decode(ot_image *out, const uint8_t *bytes, size_t n)
     *out = (ot_image){ 0 };
     source s = { bytes, n, false };
     no_memory = false;
+    if (n > 2 && bytes[0] == 0xFF && bytes[1] == 0xD8)
+        OT_TRY(ot_jpeg_check(bytes, n));
     if (stbi_info_from_callbacks(&from_memory, &s, &w, &h, &channels)) {
         OT_TRY(ot_image_plausible(w, h, n, PIXELS_A_BYTE));
         s = (source){ bytes, n, false };
