@@ -1,4 +1,4 @@
-# Pictures: stb_image reads them all; JPEG goes through libjpeg-turbo where it is installed (four times as fast).
+# Pictures: stb_image reads them all; JPEG goes through libjpeg-turbo where it is installed (twice as fast).
 set(ONNXTUNE_JPEG AUTO CACHE STRING "libjpeg-turbo for JPEG files: AUTO, ON or OFF (then stb_image)")
 find_path(STB_INCLUDE stb/stb_image.h REQUIRED)
 set(IMAGE_LIBRARIES)
