@@ -1,4 +1,5 @@
-# Installs the command, both libraries, the public header, what pkg-config and find_package read, and the licence.
+# Installs both libraries, the public header, what pkg-config and find_package read, the manual and the licence;
+# tools/sources.cmake installs the command.
 include(CMakePackageConfigHelpers)
 
 set_target_properties(onnxtune_static PROPERTIES EXPORT_NAME onnxtune_static)
@@ -7,9 +8,6 @@ install(TARGETS onnxtune onnxtune_static EXPORT onnxtune
   ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
 install(FILES runtime/onnxtune.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 install(FILES LICENSE NOTICE DESTINATION ${CMAKE_INSTALL_DOCDIR})
-if(TARGET onnxtune-command)
-  install(TARGETS onnxtune-command RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
-endif()
 if(EXISTS ${CMAKE_SOURCE_DIR}/docs/onnxtune.1)
   install(FILES docs/onnxtune.1 DESTINATION ${CMAKE_INSTALL_MANDIR}/man1)
 endif()
