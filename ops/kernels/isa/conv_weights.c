@@ -103,7 +103,7 @@ static void pack_row(const conv3 *v, const struct column *col, int cols, int64_t
     }
 }
 
-static void pack_x(const product *p, int64_t group, int64_t n0, int cols, int64_t k0, int64_t depth, float *dst)
+static void pack_panel(const product *p, int64_t group, int64_t n0, int cols, int64_t k0, int64_t depth, float *dst)
 {
     const gradient *g = p->ctx;
     const conv3 *v = g->v;
@@ -118,6 +118,12 @@ static void pack_x(const product *p, int64_t group, int64_t n0, int cols, int64_
         k0 += len;
         depth -= len;
     }
+}
+
+static void pack_x(const product *p, int64_t group, int64_t n0, int cols, int64_t k0, int64_t depth, float *dst)
+{
+    for (int j = 0; j < cols; j += OT_NR, dst += depth * OT_NR)
+        pack_panel(p, group, n0 + j, (int)k_min(OT_NR, cols - j), k0, depth, dst);
 }
 
 static int segments(const product *p, int64_t n0, int cols, product_seg *seg)

@@ -1,4 +1,5 @@
 #include "lattice.h"
+#include "transpose.h"
 
 #include <string.h>
 
@@ -66,22 +67,34 @@ static int find_runs(const lattice *l, int64_t n0, int cols, struct run *run)
     return n;
 }
 
-/* What of the runs a tap reads inside of x; true if that leaves columns of the panel at 0. */
-static bool find_copies(const lattice *l, const struct run *run, int runs, int64_t tap, struct copy *copy, int *copies)
+/* Where a tap reads: its offsets, and the columns of the grid that it reads inside of x. */
+struct tap {
+    int64_t off[3], lo, hi;
+};
+
+static struct tap tap_at(const lattice *l, int64_t tap)
 {
-    int64_t t[3], off[3], lo, hi;
-    int n = 0, covered = 0;
+    int64_t t[3];
+    struct tap at;
     lattice_split(l->taps, tap, t);
     for (int d = 0; d < 3; d++)
-        off[d] = l->off[d] + t[d] * l->off_step[d];
-    lattice_inside(l->in[2], l->grid[2], l->step[2], off[2], &lo, &hi);
+        at.off[d] = l->off[d] + t[d] * l->off_step[d];
+    lattice_inside(l->in[2], l->grid[2], l->step[2], at.off[2], &at.lo, &at.hi);
+    return at;
+}
+
+/* What of the runs a tap reads inside of x; true if that leaves columns of the panel at 0. */
+static bool find_copies(const lattice *l, const struct run *run, int runs, const struct tap *t, struct copy *copy,
+                        int *copies)
+{
+    int n = 0, covered = 0;
     for (int i = 0; i < runs; i++) {
         const int64_t *q = run[i].q;
-        int64_t z = q[0] * l->step[0] + off[0], y = q[1] * l->step[1] + off[1];
-        int64_t first = k_max(q[2], lo), end = k_min(q[2] + run[i].len, hi);
+        int64_t z = q[0] * l->step[0] + t->off[0], y = q[1] * l->step[1] + t->off[1];
+        int64_t first = k_max(q[2], t->lo), end = k_min(q[2] + run[i].len, t->hi);
         if (z < 0 || z >= l->in[0] || y < 0 || y >= l->in[1] || first >= end)
             continue;
-        struct copy c = { run[i].image_at + (z * l->in[1] + y) * l->in[2] + first * l->step[2] + off[2],
+        struct copy c = { run[i].image_at + (z * l->in[1] + y) * l->in[2] + first * l->step[2] + t->off[2],
                           run[i].j + (int)(first - q[2]), (int)(end - first) };
         covered += c.len;
         if (n > 0 && copy[n - 1].j + copy[n - 1].len == c.j && copy[n - 1].src + copy[n - 1].len * l->step[2] == c.src)
@@ -131,33 +144,61 @@ static void copy_dense(const float *src, int64_t plane, int64_t channels, int le
     }
 }
 
+/* Every second float; the last few one by one, so that nothing behind the last is read. */
+static void copy_second(const float *src, int64_t plane, int64_t channels, int len, float *dst)
+{
+    for (int64_t c = 0; c < channels; c++, src += plane, dst += OT_NR) {
+        int i = 0;
+        for (; i + 4 < len; i += 4) {
+            v4 a = *(const v4u *)(src + 2 * i), b = *(const v4u *)(src + 2 * i + 4);
+            *(v4u *)(dst + i) = __builtin_shufflevector(a, b, 0, 2, 4, 6);
+        }
+        for (; i < len; i++)
+            dst[i] = src[2 * i];
+    }
+}
+
 static void copy_strided(const float *src, int64_t plane, int64_t channels, int len, int64_t step, float *dst)
 {
+    if (step == 2) {
+        copy_second(src, plane, channels, len, dst);
+        return;
+    }
     for (int64_t c = 0; c < channels; c++, src += plane, dst += OT_NR)
         for (int i = 0; i < len; i++)
             dst[i] = src[i * step];
+}
+
+/* The rows k of a panel that one tap and `channels` channels make. */
+static void pack_tap(const lattice *l, const struct run *run, int runs, const struct tap *tap, const float *x,
+                     int64_t channels, float *dst)
+{
+    struct copy copy[OT_NR];
+    int copies;
+    if (find_copies(l, run, runs, tap, copy, &copies))
+        memset(dst, 0, sizeof(float) * OT_NR * (size_t)channels);
+    for (int i = 0; i < copies; i++) {
+        if (l->step[2] == 1 || copy[i].len == 1)
+            copy_dense(x + copy[i].src, l->plane, channels, copy[i].len, dst + copy[i].j);
+        else
+            copy_strided(x + copy[i].src, l->plane, channels, copy[i].len, l->step[2], dst + copy[i].j);
+    }
 }
 
 void OT_K(ot_lattice_pack_b)(const product *p, int64_t group, int64_t n0, int cols, int64_t k0, int64_t depth,
                              float *dst)
 {
     const lattice *l = p->ctx;
-    struct run run[OT_NR];
-    struct copy copy[OT_NR];
-    int runs = find_runs(l, n0, cols, run), copies;
-    while (depth > 0) {
-        int64_t tap = k0 / l->channels, ch = k0 % l->channels, n = k_min(depth, l->channels - ch);
+    struct run run[OT_NT];
+    int runs[OT_NT / OT_NR], panels = (int)k_ceil(cols, OT_NR);
+    for (int i = 0; i < panels; i++)
+        runs[i] = find_runs(l, n0 + i * OT_NR, (int)k_min(OT_NR, cols - i * OT_NR), run + i * OT_NR);
+    for (int64_t k = 0; k < depth;) {
+        int64_t ch = (k0 + k) % l->channels, n = k_min(depth - k, l->channels - ch);
+        struct tap tap = tap_at(l, (k0 + k) / l->channels);
         const float *x = l->x + group * l->x_group + ch * l->plane;
-        if (find_copies(l, run, runs, tap, copy, &copies))
-            memset(dst, 0, sizeof(float) * OT_NR * (size_t)n);
-        for (int i = 0; i < copies; i++) {
-            if (l->step[2] == 1 || copy[i].len == 1)
-                copy_dense(x + copy[i].src, l->plane, n, copy[i].len, dst + copy[i].j);
-            else
-                copy_strided(x + copy[i].src, l->plane, n, copy[i].len, l->step[2], dst + copy[i].j);
-        }
-        dst += n * OT_NR;
-        k0 += n;
-        depth -= n;
+        for (int i = 0; i < panels; i++)
+            pack_tap(l, run + i * OT_NR, runs[i], &tap, x, n, dst + (i * depth + k) * OT_NR);
+        k += n;
     }
 }

@@ -207,9 +207,7 @@ static void tile_block(const product *p, const struct tile_place *t, int64_t k0,
 {
     int64_t cols = (t->q1 - t->q0) * OT_NR;
     bool first = k0 == p->ka, last = k0 + depth == p->kb;
-    for (int64_t q = t->q0; q < t->q1; q++)
-        p->pack_b(p, t->group, q * OT_NR, (int)k_min(OT_NR, p->n - q * OT_NR), k0, depth,
-                  b + (q - t->q0) * depth * OT_NR);
+    p->pack_b(p, t->group, t->q0 * OT_NR, (int)(k_min(p->n, t->q1 * OT_NR) - t->q0 * OT_NR), k0, depth, b);
     const float *pa = p->pa + t->group * p->m * (p->kb - p->ka) + p->m * (k0 - p->ka);
     for (int64_t i = t->p0; i < t->p1; i++) {
         int64_t m0 = k_cut(p->m, t->panels, i);

@@ -17,7 +17,8 @@ struct product {
     int64_t m, n, k;
     /* Packs rows m0 .. m0+rows-1 and depth k0 .. k0+depth-1 of A into dst[depth][rows]; unused with `packed`. */
     void (*pack_a)(const product *p, int64_t group, int64_t m0, int rows, int64_t k0, int64_t depth, float *dst);
-    /* Packs columns n0 .. n0+cols-1, cols <= OT_NR, of B into dst[depth][OT_NR]; spare columns of a vector get 0. */
+    /* Packs columns n0 .. n0+cols-1, cols <= OT_NT, of B into panels dst[panel][depth][OT_NR]; n0 begins a panel, spare
+     * columns of the last one get 0. */
     void (*pack_b)(const product *p, int64_t group, int64_t n0, int cols, int64_t k0, int64_t depth, float *dst);
     /* Where columns n0 .. n0+cols-1 of C are; returns the number of segments, at most cols. */
     int (*segments)(const product *p, int64_t n0, int cols, product_seg *seg);

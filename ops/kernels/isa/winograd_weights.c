@@ -77,8 +77,7 @@ static void multiply_task(void *ctx, int64_t xi, int worker)
         k_transpose(rows, b->row, b->m + xi * b->m_xi + m0 * b->row, b->row, pa, rows);
         for (int64_t c = 0; c < j->s.columns; c += OT_NR)
             OT_K(ot_micro)
-            (rows, w->channels - c > OT_VL ? 2 : 1, b->row, pa, pb + c * b->row, OT_NR, sums + c, j->s.columns,
-             j->more);
+        (rows, w->channels - c > OT_VL ? 2 : 1, b->row, pa, pb + c * b->row, OT_NR, sums + c, j->s.columns, j->more);
     }
 }
 
