@@ -19,7 +19,7 @@ typedef struct ot_conv_shape {
 } ot_conv_shape;
 
 /* The way that is likely the fastest for this shape; put it into `way` before all else is asked.  It depends on the
- * shape alone, batch included. */
+ * shape alone, batch included, and takes the weights to be packed once for many runs. */
 ot_conv_way ot_conv_choose(const ot_conv_shape *s);
 
 /* Weights packed once for many runs of ot_conv_forward: bytes, and the packing.  The form depends on the instruction

@@ -98,6 +98,12 @@ static winograd backward_winograd(const conv3 *v, const float *dy, const float *
                        .tw = k_ceil(v->in[2], 4) };
 }
 
+/* The gradient's filters are transformed each time, which pays only over this many tiles. */
+static bool data_by_winograd(const conv3 *v)
+{
+    return v->winograd && v->n * k_ceil(v->in[1], 4) * k_ceil(v->in[2], 4) >= 64;
+}
+
 /* Winograd pays where its products, and the transforms that weigh like so many of them, are fewer. */
 ot_conv_way OT_K(ot_conv_choose)(const ot_conv_shape *s)
 {
@@ -147,7 +153,7 @@ size_t OT_K(ot_conv_workspace)(const ot_conv_shape *s, ot_conv_pass pass, int th
         winograd w = OT_K(ot_conv_winograd)(&v, NULL, NULL, NULL, &nothing);
         return sizeof(float) * (size_t)OT_K(ot_wino_weights_workspace)(&w, threads);
     }
-    if (v.winograd) {
+    if (pass == OT_CONV_BACKWARD_DATA ? data_by_winograd(&v) : v.winograd) {
         winograd w = pass == OT_CONV_BACKWARD_DATA ? backward_winograd(&v, NULL, NULL, NULL, &nothing)
                                                    : OT_K(ot_conv_winograd)(&v, NULL, NULL, NULL, &nothing);
         return sizeof(float) * (size_t)OT_K(ot_wino_workspace)(&w, pass == OT_CONV_FORWARD_PACKED, threads);
@@ -229,7 +235,7 @@ void OT_K(ot_conv_backward_data)(const ot_conv_shape *s, const float *dy, const 
         OT_K(ot_depthwise_data)(&v, dy, w, dx, epi, pool);
         return;
     }
-    if (v.winograd) {
+    if (data_by_winograd(&v)) {
         winograd t = backward_winograd(&v, dy, w, dx, epi);
         OT_K(ot_wino_run)(&t, work, pool);
         return;

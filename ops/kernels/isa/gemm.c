@@ -20,7 +20,7 @@ static void pack_b(const product *p, int64_t group, int64_t n0, int cols, int64_
     (void)group;
     for (int j = 0; j < cols; j += OT_NR, dst += depth * OT_NR)
         OT_K(ot_pack_cols)
-        ((int)k_min(OT_NR, cols - j), depth, g->b + k0 * g->b_row + (n0 + j) * g->b_col, g->b_row, g->b_col, dst);
+    ((int)k_min(OT_NR, cols - j), depth, g->b + k0 * g->b_row + (n0 + j) * g->b_col, g->b_row, g->b_col, dst);
 }
 
 static int segments(const product *p, int64_t n0, int cols, product_seg *seg)
