@@ -219,10 +219,13 @@ static void commit(ot_executor *e, const ot_plan *p, const ot_tensor *input)
     const ot_graph *g = e->g;
     if (g->n_binding == 0)
         return;
-    if (g->guard != OT_NONE && !isfinite(*(const float *)data_of(e, p, input, g->guard)))
-        return;
+    bool good = true;
+    if (g->guard != OT_NONE) {
+        ot_tensor t = { .dtype = p->fact[g->guard]->dtype, .data = data_of(e, p, input, g->guard) };
+        good = isfinite(ot_tensor_get(&t, 0));
+    }
     for (int64_t b = 0; b < g->n_binding; b++) {
-        if (p->stored[b])
+        if (p->stored[b] || !(good || g->binding[b].always))
             continue;
         const ot_fact *f = p->fact[g->binding[b].value];
         ot_tensor t = { .dtype = f->dtype, .rank = f->rank };

@@ -87,10 +87,10 @@ ot_status ot_graph_output(ot_graph *g, const char *name, ot_val v)
     return OT_OK;
 }
 
-ot_status ot_graph_bind(ot_graph *g, ot_val slot, ot_val value)
+ot_status ot_graph_bind(ot_graph *g, ot_val slot, ot_val value, bool always)
 {
     OT_TRY(ot_grow(&g->binding, g->n_binding, &g->cap_binding, sizeof(*g->binding)));
-    g->binding[g->n_binding++] = (ot_binding){ slot, value };
+    g->binding[g->n_binding++] = (ot_binding){ slot, value, always };
     return OT_OK;
 }
 

@@ -28,9 +28,10 @@ typedef struct ot_output {
     ot_val value;
 } ot_output;
 
-/* After a run, slot takes the value: all bindings or none. */
+/* After a run, slot takes the value: all bindings or none, but for those that hold always. */
 typedef struct ot_binding {
     ot_val slot, value;
+    bool always; /* whatever the guard says */
 } ot_binding;
 
 typedef struct ot_symbol {
@@ -51,7 +52,8 @@ struct ot_graph {
     int64_t n_output, cap_output;
     ot_binding *binding;
     int64_t n_binding, cap_binding;
-    /* A float scalar: where it is not finite, no binding is committed.  OT_NONE: always commit. */
+    /* A floating scalar: where it is not finite, only bindings that hold always are committed.  OT_NONE: all are.  A
+     * node that reads it and may write over a slot must leave the slot as it was then. */
     ot_val guard;
     ot_symbol *symbol;
     int64_t n_symbol, cap_symbol;
@@ -71,7 +73,7 @@ ot_val ot_graph_tensor(ot_graph *g, const char *name, ot_origin origin, const ot
 /* A tensor owned by the graph, zeroed. */
 ot_tensor *ot_graph_own(ot_graph *g, ot_dtype dtype, int rank, const int64_t *dim);
 ot_status ot_graph_output(ot_graph *g, const char *name, ot_val v);
-ot_status ot_graph_bind(ot_graph *g, ot_val slot, ot_val value);
+ot_status ot_graph_bind(ot_graph *g, ot_val slot, ot_val value, bool always);
 /* By the document's name; OT_NONE when there is none. */
 ot_val ot_graph_find(const ot_graph *g, const char *name);
 

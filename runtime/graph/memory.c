@@ -57,6 +57,15 @@ static void note_reads(layout *l)
         l->last[root_of(p, g->guard)] = p->n_step;
 }
 
+/* Under a guard, only a node that reads it can know whether it may write. */
+static bool obeys_guard(const ot_graph *g, const ot_binding *b, const ot_node *n)
+{
+    bool reads = g->guard == OT_NONE || b->always;
+    for (int i = 0; i < n->n_in; i++)
+        reads |= n->in[i] == g->guard;
+    return reads;
+}
+
 /* A binding's value goes straight into its slot when its node may write over the slot and nobody reads the slot later.
  */
 static bool store_in_slot(layout *l, int64_t step, ot_val y)
@@ -65,7 +74,7 @@ static bool store_in_slot(layout *l, int64_t step, ot_val y)
     const ot_node *n = p->step[step].node;
     for (int64_t b = 0; b < p->graph->n_binding; b++) {
         ot_val slot = p->graph->binding[b].slot;
-        if (p->graph->binding[b].value != y || l->last[slot] > step)
+        if (p->graph->binding[b].value != y || l->last[slot] > step || !obeys_guard(p->graph, &p->graph->binding[b], n))
             continue;
         for (int i = 0; i < n->n_in && i < 32; i++)
             if (n->in[i] == slot && n->out[n->n_out > 1 && i < n->n_out ? i : 0] == y && n->op->in_place >> i & 1) {

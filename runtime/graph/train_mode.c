@@ -36,8 +36,8 @@ static ot_status train_batchnorm(ot_build *b, int64_t at)
     const ot_attr *attr = OT_ATTRS(OT_REAL("epsilon", ot_attr_float(n, "epsilon", 1e-5)),
                                    OT_REAL("momentum", ot_attr_float(n, "momentum", 0.9)));
     OT_TRY(replace(b, at, "BatchNormTrain", attr, 5, in, 5, out));
-    OT_TRY(ot_graph_bind(b->g, in[3], out[1]));
-    return ot_graph_bind(b->g, in[4], out[2]);
+    OT_TRY(ot_graph_bind(b->g, in[3], out[1], false));
+    return ot_graph_bind(b->g, in[4], out[2], false);
 }
 
 static double dropout_ratio(const ot_graph *g, const ot_node *n)

@@ -46,8 +46,9 @@ static ot_status options_text(char **out, const ot_trainer *t)
 static ot_status progress_text(char **out, const ot_progress *p)
 {
     ot_text_buf b = { 0 };
-    ot_text_put(&b, "epoch %lld\nbatch %lld\nbatches-done %lld\nt %lld\n", (long long)p->epoch, (long long)p->batch,
-                (long long)p->batches_done, (long long)p->t);
+    ot_text_put(&b, "epoch %lld\nbatch %lld\nbatches-done %lld\nt %lld\nskipped %lld\naveraged %lld\n",
+                (long long)p->epoch, (long long)p->batch, (long long)p->batches_done, (long long)p->t,
+                (long long)p->skipped, (long long)p->averaged);
     ot_text_put(&b, "average %a\nseconds %a\nbest %a\nbest-epoch %lld\n", p->average, p->seconds, p->best,
                 (long long)p->best_epoch);
     return ot_text_take(out, &b);
@@ -86,6 +87,8 @@ static ot_status read_progress(ot_progress *p, const char *text)
     OT_TRY(read_int(&p->batch, text, "batch", 0));
     OT_TRY(read_int(&p->batches_done, text, "batches-done", 0));
     OT_TRY(read_int(&p->t, text, "t", 0));
+    OT_TRY(read_int(&p->skipped, text, "skipped", 0));
+    OT_TRY(read_int(&p->averaged, text, "averaged", 0));
     OT_TRY(read_int(&p->best_epoch, text, "best-epoch", 0));
     OT_TRY(read_real(&p->average, text, "average"));
     OT_TRY(read_real(&p->seconds, text, "seconds"));

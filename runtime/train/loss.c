@@ -24,19 +24,20 @@ static bool over_classes(const ot_graph *g, const ot_node *n)
     return f->rank == 2 && (axis == 1 || axis == -1);
 }
 
-static ot_status check_classes(const ot_graph *g, ot_val v, int64_t classes)
+static ot_status check_classes(const ot_graph *g, ot_val v, int64_t classes, ot_loss loss)
 {
     const ot_fact *f = &g->value[v].fact;
     if (f->rank != 2)
         return ot_fail(OT_ESHAPE, "the model's output '%s' has rank %d, a classifier's is [N, classes]",
                        g->value[v].name, f->rank);
-    if (classes > 0 && !ot_is_symbol(f->dim[1]) && f->dim[1] != classes && !(f->dim[1] == 1 && classes == 2))
+    bool one_score = f->dim[1] == 1 && classes == 2 && ot_loss_wants_floats(loss);
+    if (classes > 0 && !ot_is_symbol(f->dim[1]) && f->dim[1] != classes && !one_score)
         return ot_fail(OT_ESHAPE, "the model gives %lld classes, the data has %lld", (long long)f->dim[1],
                        (long long)classes);
     return OT_OK;
 }
 
-ot_status ot_find_head(ot_head *h, ot_build *b, int64_t classes)
+ot_status ot_find_head(ot_head *h, ot_build *b, int64_t classes, ot_loss loss)
 {
     ot_graph *g = b->g;
     ot_val out = g->output[0].value;
@@ -49,7 +50,7 @@ ot_status ot_find_head(ot_head *h, ot_build *b, int64_t classes)
     } else if (g->value[out].fact.rank > 2) {
         h->scores = h->output = OT_EMIT_WITH(b, "Flatten", OT_ATTRS(OT_INT("axis", 1)), out);
     }
-    return b->st != OT_OK ? b->st : check_classes(g, h->scores, classes);
+    return b->st != OT_OK ? b->st : check_classes(g, h->scores, classes, loss);
 }
 
 ot_val ot_emit_loss(ot_build *b, const ot_head *h, ot_loss loss, double smoothing, ot_val target, double scale)

@@ -53,7 +53,7 @@ static ot_val beside(stepper *s, const char *kind, ot_val parameter)
     const ot_value *p = &s->g->value[parameter];
     ot_tensor zeros = *p->tensor;
     zeros.data = NULL;
-    char *name = ot_arena_printf(&s->g->arena, "onnxtune.%s/%s", kind, p->name);
+    char *name = ot_arena_printf(&s->g->arena, "%s/%s", kind, p->name);
     ot_val v = name ? ot_graph_tensor(s->g, name, OT_FROM_SLOT, &zeros) : OT_NONE;
     if (v == OT_NONE)
         ot_build_fail(&s->b, OT_ENOMEM);
@@ -68,11 +68,11 @@ typedef struct optimiser {
 } optimiser;
 
 static const optimiser optimisers[] = {
-    [OT_SGD] = { "SgdStep", 1, { "velocity" } },
-    [OT_ADAM] = { "AdamStep", 2, { "m", "v" } },
-    [OT_ADAMW] = { "AdamStep", 2, { "m", "v" } },
-    [OT_ADAGRAD] = { "AdagradStep", 1, { "squares" } },
-    [OT_RMSPROP] = { "RmspropStep", 2, { "squares", "velocity" } },
+    [OT_SGD] = { "SgdStep", 1, { "onnxtune.velocity" } },
+    [OT_ADAM] = { "AdamStep", 2, { "onnxtune.m", "onnxtune.v" } },
+    [OT_ADAMW] = { "AdamStep", 2, { "onnxtune.m", "onnxtune.v" } },
+    [OT_ADAGRAD] = { "AdagradStep", 1, { "onnxtune.squares" } },
+    [OT_RMSPROP] = { "RmspropStep", 2, { "onnxtune.squares", "onnxtune.velocity" } },
 };
 
 static double epsilon(const ot_train_options *o)
@@ -102,24 +102,19 @@ static ot_status add_update(stepper *s, ot_val w, ot_val grad, ot_val scale, int
     if (s->b.st != OT_OK)
         return s->b.st;
     for (int i = 0; i <= k->n_state; i++)
-        OT_TRY(ot_graph_bind(s->g, in[i], out[i]));
+        OT_TRY(ot_graph_bind(s->g, in[i], out[i], false));
     return OT_OK;
 }
 
+/* A sum takes in gradients that are not finite too, so that the step that uses it is skipped. */
 static ot_status gather_gradients(stepper *s)
 {
+    s->b.prefix = "gather";
     for (int64_t i = 0; i < s->n && s->b.st == OT_OK; i++) {
-        ot_val acc = beside(s, "sum", s->slot[i]);
+        ot_val acc = beside(s, OT_STEP_SUM, s->slot[i]);
         s->grad[i] = OT_EMIT(&s->b, "Add", acc, s->grad[i]);
-        if (s->b.st != OT_OK)
-            break;
-        if (s->kind == OT_STEP_GATHER) {
-            OT_TRY(ot_graph_bind(s->g, acc, s->grad[i]));
-        } else {
-            ot_val zero = OT_EMIT(&s->b, "Mul", acc, ot_const_scalar(&s->b, ot_fact_of(&s->b, acc)->dtype, 0));
-            if (s->b.st == OT_OK)
-                OT_TRY(ot_graph_bind(s->g, acc, zero));
-        }
+        if (s->b.st == OT_OK && s->kind == OT_STEP_GATHER)
+            OT_TRY(ot_graph_bind(s->g, acc, s->grad[i], true));
     }
     return s->b.st;
 }
@@ -178,7 +173,7 @@ static ot_status build(stepper *s, int64_t classes)
     s->b = (ot_build){ .g = s->g, .prefix = "loss", .layer = -1 };
     if (s->g->n_input != 1)
         return ot_fail(OT_EUNSUPPORTED, "the model has %lld inputs, training takes one", (long long)s->g->n_input);
-    OT_TRY(ot_find_head(&head, &s->b, classes));
+    OT_TRY(ot_find_head(&head, &s->b, classes, s->o->loss));
     OT_TRY(add_inputs(s, &head));
     s->number = scalar_input(s, "onnxtune.batch", OT_INT64);
     if (s->number == OT_NONE)
@@ -194,7 +189,10 @@ static ot_status build(stepper *s, int64_t classes)
     OT_TRY(differentiate(s, loss));
     if (s->kind != OT_STEP_WHOLE)
         OT_TRY(gather_gradients(s));
-    return s->kind == OT_STEP_GATHER ? OT_OK : add_updates(s);
+    if (s->kind != OT_STEP_GATHER)
+        return add_updates(s);
+    s->g->guard = loss; /* for the running statistics */
+    return OT_OK;
 }
 
 static ot_status finish(ot_graph **out, ot_graph *g, ot_status st)
@@ -230,7 +228,7 @@ ot_status ot_eval_graph(ot_graph **out, const ot_model *m, const ot_strmap *slot
     *out = NULL;
     OT_TRY(ot_derive(&g, m, &d));
     ot_build b = { .g = g, .prefix = "eval", .layer = -1 };
-    ot_status st = ot_find_head(&head, &b, classes);
+    ot_status st = ot_find_head(&head, &b, classes, loss);
     ot_val v = st == OT_OK ? ot_emit_eval(&b, &head, loss) : OT_NONE;
     st = st == OT_OK ? b.st : st;
     g->n_output = 0;

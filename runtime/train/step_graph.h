@@ -7,9 +7,11 @@
 /* What a run of the graph does with its gradients. */
 typedef enum ot_step_kind {
     OT_STEP_WHOLE,  /* uses them */
-    OT_STEP_GATHER, /* adds them to accumulators; BatchNormalization's statistics move */
-    OT_STEP_FINISH  /* adds the accumulators, uses the sum, and clears them */
+    OT_STEP_GATHER, /* adds them to sums beside the parameters; BatchNormalization's statistics move */
+    OT_STEP_FINISH  /* adds the sums and uses the result; the caller clears the sums */
 } ot_step_kind;
+
+#define OT_STEP_SUM "onnxtune.sum" /* "onnxtune.sum/NAME" is the slot of a parameter's sum */
 
 /* The inputs of the graph, in order: the model's own; then these. */
 enum {

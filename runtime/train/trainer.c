@@ -180,12 +180,31 @@ void ot_trainer_snapshot(ot_trainer *t)
     atomic_store(&t->snapshot, 1);
 }
 
+static void clear_sums(ot_trainer *t)
+{
+    for (int64_t i = 0; i < t->store->n; i++) {
+        const ot_slot *s = &t->store->slot[i];
+        if (strncmp(s->name, OT_STEP_SUM "/", sizeof(OT_STEP_SUM)) == 0)
+            memset(s->tensor.data, 0, ot_tensor_bytes(&s->tensor));
+    }
+}
+
+/* A loss that is not finite is left out. */
+static double average_loss(ot_progress *at, double loss)
+{
+    if (isfinite(loss)) {
+        at->average = 0.98 * at->average + 0.02 * loss;
+        at->averaged++;
+    }
+    return at->averaged ? at->average / (1 - pow(0.98, (double)at->averaged)) : loss;
+}
+
 ot_status ot_trainer_batch(ot_trainer *t, const ot_batch *b, bool last_of_epoch, ot_event *e)
 {
     bool finishes = !t->gather || last_of_epoch || (t->at.batch + 1) % t->o.accumulate == 0;
     ot_executor *x = finishes ? t->step : t->gather;
     t->number = t->at.batches_done;
-    t->t = t->at.t + 1;
+    t->t = t->at.t - t->at.skipped + 1;
     set_batch(t, b->samples, b->labels, b->n);
     OT_TRY(ot_executor_run(x, t->input));
     double loss = ot_tensor_get(ot_executor_output(x, OT_STEP_LOSS), 0) * (t->gather ? (double)t->o.accumulate : 1);
@@ -194,11 +213,13 @@ ot_status ot_trainer_batch(ot_trainer *t, const ot_batch *b, bool last_of_epoch,
     if (finishes) {
         e->grad_norm = ot_tensor_get(ot_executor_output(x, OT_STEP_NORM), 0);
         e->skipped = !isfinite(e->grad_norm);
+        t->at.skipped += e->skipped;
         t->at.t++;
+        if (t->gather)
+            clear_sums(t);
     }
     t->at.batches_done++;
-    t->at.average = 0.98 * t->at.average + 0.02 * loss;
-    e->loss = t->at.average / (1 - pow(0.98, (double)t->at.batches_done));
+    e->loss = average_loss(&t->at, loss);
     return OT_OK;
 }
 

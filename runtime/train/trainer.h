@@ -14,6 +14,8 @@ typedef struct ot_progress {
     int64_t epoch, batch; /* the next batch to train on, within the epoch */
     int64_t batches_done; /* since the run began */
     int64_t t;            /* optimiser steps done */
+    int64_t skipped;      /* of them, those whose gradients were not finite: they do not age the optimiser */
+    int64_t averaged;     /* batches that the average holds */
     double average;       /* of the loss, .98, not debiased */
     double seconds;       /* of earlier sittings */
     double best;          /* accuracy, -1: none yet */
