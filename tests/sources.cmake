@@ -9,6 +9,7 @@ add_executable(onnxtune-tests tests/harness.c tests/op_case.c tests/pictures.c t
     tests/test_expand.c
     tests/test_file.c
     tests/test_folder.c
+    tests/test_graph.c
     tests/test_image.c
     tests/test_kernel_rows.c
     tests/test_kernels.c

@@ -57,6 +57,57 @@ static void compare(const char *model, const char *input, const char *output)
 
 #define TESTDATA "data/models/testdata/"
 
+static void softmax(const ot_tensor *logits, double *p)
+{
+    int64_t n = ot_tensor_count(logits);
+    double top = -HUGE_VAL, sum = 0;
+    for (int64_t i = 0; i < n; i++)
+        top = fmax(top, ot_tensor_get(logits, i));
+    for (int64_t i = 0; i < n; i++)
+        sum += p[i] = exp(ot_tensor_get(logits, i) - top);
+    for (int64_t i = 0; i < n; i++)
+        p[i] /= sum;
+}
+
+/* From the photo file itself: the same best class, probabilities within .01. */
+static void photo(const char *file, const char *output)
+{
+    char path[1024];
+    const char *found = test_shared(file);
+    if (!found)
+        return;
+    snprintf(path, sizeof(path), "%s", found);
+    ot_image_spec spec = OT_IMAGE_SPEC_INIT;
+    ot_tensor *x = NULL, *want = shared_tensor(output);
+    ot_model *m = NULL;
+    ot_session *s = NULL;
+    CHECK_OK(ot_image_load(&x, path, &spec));
+    found = test_shared("data/models/resnet18.onnx");
+    if (x && want && found && CHECK_OK(ot_model_open(&m, found)) && CHECK_OK(ot_session_create(&s, m, NULL)) &&
+        CHECK_OK(ot_session_run(s, x, 1))) {
+        static double a[1000], b[1000];
+        int64_t best_a = 0, best_b = 0;
+        softmax(want, a);
+        softmax(ot_session_output(s, 0), b);
+        for (int64_t i = 0; i < 1000; i++) {
+            best_a = a[i] > a[best_a] ? i : best_a;
+            best_b = b[i] > b[best_b] ? i : best_b;
+            CHECK(fabs(a[i] - b[i]) <= .01);
+        }
+        CHECK(best_a == best_b);
+    }
+    ot_session_close(s);
+    ot_model_close(m);
+    ot_tensor_free(x);
+    ot_tensor_free(want);
+}
+
+static void photos(void)
+{
+    photo("data/photos/cat-chelsea.png", TESTDATA "cat-chelsea.resnet18.output.pb");
+    photo("data/photos/dog-samoyed.jpg", TESTDATA "dog-samoyed.resnet18.output.pb");
+}
+
 static void imagenet(const char *name)
 {
     static const char *const photos[] = { "cat-chelsea", "dog-samoyed" };

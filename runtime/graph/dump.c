@@ -103,11 +103,8 @@ static ot_status put_tensors(ot_model *m, const ot_graph *g, const bool *read)
 static ot_status fill(ot_model *m, const ot_graph *g, bool *read)
 {
     char text[256];
-    m->proto->has_ir_version = 1;
-    m->proto->ir_version = 10;
     OT_TRY(ot_set_string(&m->proto->producer_name, "onnxtune"));
     OT_TRY(ot_set_string(&m->proto->graph->name, "step"));
-    OT_TRY(ot_model_set_opset(m, "", OT_LATEST));
     OT_TRY(ot_model_set_opset(m, OT_INTERNAL, 1));
     for (int64_t i = 0; i < g->n_node; i++)
         for (int k = 0; k < g->node[i]->n_in; k++)
@@ -132,9 +129,8 @@ static ot_status fill(ot_model *m, const ot_graph *g, bool *read)
 
 ot_status ot_graph_save(const ot_graph *g, const char *path)
 {
-    static const uint8_t empty_model[] = { 0x08, 10, 0x3a, 0 }; /* IR version 10, an empty graph */
     ot_model *m;
-    OT_TRY(ot_model_open_memory(&m, empty_model, sizeof(empty_model)));
+    OT_TRY(ot_model_empty(&m, OT_LATEST));
     bool *read = ot_calloc((size_t)g->n_value + 1, sizeof(*read));
     ot_status st = read ? fill(m, g, read) : OT_ENOMEM;
     if (st == OT_OK)

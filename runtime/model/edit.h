@@ -43,6 +43,9 @@ ot_status ot_node_set_ints(Onnx__NodeProto *node, const char *name, int n, const
 ot_status ot_node_set_tensor(ot_model *m, Onnx__NodeProto *node, const char *name, const ot_tensor *value);
 void ot_node_remove_attr(Onnx__NodeProto *node, const char *name);
 
+/* ---- A new document: IR version 8, an empty graph, one import of the default operator set ---- */
+ot_status ot_model_empty(ot_model **out, int64_t opset);
+
 /* ---- The main graph ---------------------------------------------------------------------------------------- */
 
 /* A new initializer with a copy of t; with an IR version under 4 also the graph input that it must have there.

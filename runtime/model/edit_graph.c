@@ -331,3 +331,15 @@ char *ot_unique_name(const Onnx__GraphProto *g, const char *base)
         snprintf(name, room, "%s_%lu", base, i);
     return name;
 }
+
+ot_status ot_model_empty(ot_model **out, int64_t opset)
+{
+    static const uint8_t bytes[] = { 0x08, 8, 0x3a, 0, 0x42, 2, 0x10, 1 }; /* ir_version, graph, opset_import */
+    OT_TRY(ot_model_open_memory(out, bytes, sizeof(bytes)));
+    ot_status st = ot_model_set_opset(*out, "", opset);
+    if (st != OT_OK) {
+        ot_model_close(*out);
+        *out = NULL;
+    }
+    return st;
+}
