@@ -4,16 +4,13 @@
  *  LogSoftmax: y = x - max - log(sum of exp(x - max));  dx = dy - exp(y) sum of dy.     Backward reads y.
  *  Hardmax:    1 at the first maximum, else 0.                                          No gradient.
  * SoftmaxGrad, LogSoftmaxGrad: (dy, y; axis, coerced = 1 for the old rule) -> dx. */
-#include "run.h"
+#include "softmax.h"
 #include "kernels/rows.h"
 
 #include <math.h>
 #include <string.h>
 
-/* x as [outer][n][inner]; the sums are over n. */
-typedef struct axes {
-    int64_t outer, n, inner;
-} axes;
+typedef ot_axes axes;
 
 static bool is_coerced(const ot_node *node)
 {
@@ -75,6 +72,8 @@ typedef struct job {
     axes a;
     int64_t tiles; /* of a matrix [n][inner] */
     bool log;
+    const float *x, *dy; /* backward: x is the forward's y */
+    float *y;
 } job;
 
 typedef void column_fn(const job *j, int64_t at, int64_t cols);
@@ -102,8 +101,8 @@ static void by_tiles(job *j, column_fn *fn)
 
 static void softmax_columns(const job *j, int64_t at, int64_t cols)
 {
-    const float *x = (const float *)j->r->x[0].data + at;
-    float *y = (float *)j->r->y[0].data + at, top[TILE], sum[TILE], e[TILE];
+    const float *x = j->x + at;
+    float *y = j->y + at, top[TILE], sum[TILE], e[TILE];
     memcpy(top, x, (size_t)cols * sizeof(*top));
     for (int64_t k = 1; k < j->a.n; k++)
         for (int64_t c = 0; c < cols; c++) {
@@ -130,35 +129,43 @@ static void softmax_columns(const job *j, int64_t at, int64_t cols)
     }
 }
 
-static ot_status forward(const ot_run *r, bool log)
+static void forward(const ot_run *r, const axes *a, bool log, const float *x, float *y)
 {
     const ot_kernel_pool pool = ot_pool_of(r);
-    job j = { .r = r, .a = axes_of(r), .log = log };
-    if (ot_tensor_count(&r->y[0]) == 0)
-        return OT_OK;
-    if (j.a.inner > 1)
+    job j = { .r = r, .a = *a, .log = log, .x = x, .y = y };
+    if (a->outer == 0 || a->n == 0 || a->inner == 0)
+        return;
+    if (a->inner > 1)
         by_tiles(&j, softmax_columns);
     else if (log)
-        ot_log_softmax_rows(j.a.outer, j.a.n, r->x[0].data, r->y[0].data, &pool);
+        ot_log_softmax_rows(a->outer, a->n, x, y, &pool);
     else
-        ot_softmax_rows(j.a.outer, j.a.n, r->x[0].data, r->y[0].data, &pool);
-    return OT_OK;
+        ot_softmax_rows(a->outer, a->n, x, y, &pool);
+}
+
+void ot_log_softmax_float(const ot_run *r, const ot_axes *a, const float *x, float *y)
+{
+    forward(r, a, true, x, y);
 }
 
 static ot_status softmax_fast(const ot_run *r)
 {
-    return forward(r, false);
+    const axes a = axes_of(r);
+    forward(r, &a, false, r->x[0].data, r->y[0].data);
+    return OT_OK;
 }
 
 static ot_status log_softmax_fast(const ot_run *r)
 {
-    return forward(r, true);
+    const axes a = axes_of(r);
+    forward(r, &a, true, r->x[0].data, r->y[0].data);
+    return OT_OK;
 }
 
 static void grad_columns(const job *j, int64_t at, int64_t cols)
 {
-    const float *dy = (const float *)j->r->x[0].data + at, *y = (const float *)j->r->x[1].data + at;
-    float *dx = (float *)j->r->y[0].data + at, sum[TILE] = { 0 }, e[TILE];
+    const float *dy = j->dy + at, *y = j->x + at;
+    float *dx = j->y + at, sum[TILE] = { 0 }, e[TILE];
     for (int64_t k = 0; k < j->a.n; k++)
         for (int64_t c = 0; c < cols; c++) {
             float d = dy[k * j->a.inner + c];
@@ -179,7 +186,7 @@ static ot_status backward(const ot_run *r, bool log)
 {
     const ot_kernel_pool pool = ot_pool_of(r);
     const float *dy = r->x[0].data, *y = r->x[1].data;
-    job j = { .r = r, .a = axes_of(r), .log = log };
+    job j = { .r = r, .a = axes_of(r), .log = log, .x = y, .dy = dy, .y = r->y[0].data };
     if (ot_tensor_count(&r->y[0]) == 0)
         return OT_OK;
     if (j.a.inner > 1)
@@ -238,14 +245,25 @@ static void softmax_line(const ot_run *r, int64_t at, int64_t n, int64_t step)
         y[k * step] = exp(x[k * step] - all);
 }
 
-static void log_softmax_line(const ot_run *r, int64_t at, int64_t n, int64_t step)
+static void log_line(const double *x, double *y, int64_t n, int64_t step)
 {
-    const double *x = (const double *)r->x[0].data + at;
-    double *y = (double *)r->y[0].data + at;
     int64_t first;
     double all = log_sum(x, n, step, &first);
     for (int64_t k = 0; k < n; k++)
         y[k * step] = x[k * step] - all;
+}
+
+static void log_softmax_line(const ot_run *r, int64_t at, int64_t n, int64_t step)
+{
+    log_line((const double *)r->x[0].data + at, (double *)r->y[0].data + at, n, step);
+}
+
+void ot_log_softmax_double(const ot_axes *a, const double *x, double *y)
+{
+    for (int64_t i = 0; i < a->outer * a->inner && a->n > 0; i++) {
+        int64_t at = i / a->inner * a->n * a->inner + i % a->inner;
+        log_line(x + at, y + at, a->n, a->inner);
+    }
 }
 
 static void hardmax_line(const ot_run *r, int64_t at, int64_t n, int64_t step)

@@ -6,8 +6,13 @@ set(OPS_SOURCES
     ops/conv_shape.c
     ops/expand.c
     ops/gemm.c
+    ops/grad_norm.c
     ops/kernels/dispatch.c
+    ops/loss.c
+    ops/loss_elementwise.c
+    ops/loss_grad.c
     ops/matmul.c
+    ops/optimiser_step.c
     ops/pool.c
     ops/pool_grad.c
     ops/pool_shape.c
