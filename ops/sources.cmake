@@ -1,6 +1,11 @@
 set(OPS_SOURCES
+    ops/axes.c
     ops/batchnorm.c
     ops/batchnorm_train.c
+    ops/binary.c
+    ops/broadcast.c
+    ops/cast.c
+    ops/clip.c
     ops/conv.c
     ops/conv_grad.c
     ops/conv_shape.c
@@ -16,14 +21,18 @@ set(OPS_SOURCES
     ops/pool.c
     ops/pool_grad.c
     ops/pool_shape.c
+    ops/pow.c
     ops/product.c
     ops/registry.c
     ops/relu.c
+    ops/reshape.c
     ops/run.c
     ops/shape_rules.c
     ops/softmax.c
     ops/strided.c
-    ops/sum_to.c)
+    ops/sum_to.c
+    ops/transpose.c
+    ops/unary.c)
 
 # The kernels' sources are compiled once for each instruction set; ops/kernels/dispatch.c picks one at run time.
 set(KERNEL_OBJECTS)

@@ -6,6 +6,7 @@ add_executable(onnxtune-tests tests/harness.c tests/op_case.c tests/pictures.c t
     tests/test_batchnorm.c
     tests/test_conv.c
     tests/test_edit.c
+    tests/test_elementwise.c
     tests/test_expand.c
     tests/test_file.c
     tests/test_folder.c
@@ -22,6 +23,7 @@ add_executable(onnxtune-tests tests/harness.c tests/op_case.c tests/pictures.c t
     tests/test_optimiser_step.c
     tests/test_pool.c
     tests/test_relu.c
+    tests/test_reshape.c
     tests/test_softmax.c)
 target_include_directories(onnxtune-tests PRIVATE . runtime tests ${PROTO_INCLUDE} ${PROTOBUF_C_INCLUDE})
 set_source_files_properties(tests/pictures.c PROPERTIES INCLUDE_DIRECTORIES "${STB_INCLUDE}" COMPILE_OPTIONS -w)
