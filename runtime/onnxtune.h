@@ -146,6 +146,41 @@ OT_API const char *ot_model_initializer_name(const ot_model *m, int64_t i);
 OT_API ot_status ot_tensor_file_read(ot_tensor **out, const char *path);
 OT_API ot_status ot_tensor_file_write(const char *path, const ot_tensor *t);
 
+/* ---- Surgery ----------------------------------------------------------------------------------------------- */
+
+/* Each of these changes the model all or not at all, in the model's own opset.  Names got from it before are gone. */
+
+/* Told of something that is probably not meant; one line. */
+typedef void ot_warning(void *ctx, const char *text);
+
+/* Drops the layers from `where` on; the value that they hung on becomes the only output.  `where` is a layer's index
+ * ("12"; "-3": the last three), its name, or a prefix of names.  OT_EARG: no such layer, or more than one value passes
+ * there. */
+OT_API ot_status ot_model_cut(ot_model *m, const char *where);
+/* Appends layers to the only output: "conv 2 3x3 pad=1; gap; flatten; logsoftmax".  Weights and biases are uniform in
+ * +-1/sqrt(fan-in), drawn by seed and parameter name.  warn may be NULL.
+ * OT_EARG: a mistake in the text, with the character; a layer that does not fit what comes before. */
+OT_API ot_status ot_model_append(ot_model *m, const char *layers, uint64_t seed, ot_warning *warn, void *ctx);
+/* Renames a value or node.  OT_EARG: there is none, or the new name is taken. */
+OT_API ot_status ot_model_rename(ot_model *m, const char *old, const char *fresh);
+/* The first dimension of inputs and outputs becomes a number or a name ("4", "N"); a Reshape that has the old number in
+ * its target is freed of it. */
+OT_API ot_status ot_model_set_batch(ot_model *m, const char *batch);
+
+typedef struct ot_export_opts {
+    bool fold_bn;      /* BatchNormalization goes into the Conv before it */
+    bool with_softmax; /* the only output becomes probabilities over axis 1 */
+    const char *batch; /* as ot_model_set_batch; NULL: as it is */
+    int64_t opset;     /* a newer one of ai.onnx; 0: as it is */
+} ot_export_opts;
+#define OT_EXPORT_INIT { false, false, NULL, 0 }
+/* Makes the finished model for others: Dropout goes, BatchNormalization uses its statistics, training_info goes.
+ * OT_EUNSUPPORTED names a node that exists for training only, or that has no form at the newer opset. */
+OT_API ot_status ot_model_export(ot_model *m, const ot_export_opts *opts);
+/* Saves with all initializers of 1 KiB or more in the file `data` (a plain name) in the folder of `path`, each at a
+ * multiple of 4096 bytes.  The data file is in place before the model is.  Over the files of m itself is fine. */
+OT_API ot_status ot_model_save_external(const ot_model *m, const char *path, const char *data);
+
 /* ---- Sessions: running a model ------------------------------------------------------------------------------------
  */
 

@@ -30,10 +30,17 @@ set(RUNTIME_SOURCES
     runtime/exec/explain.c
     runtime/exec/session.c
     runtime/exec/store.c
+    runtime/graph/append.c
+    runtime/graph/append_layers.c
     runtime/graph/build.c
+    runtime/graph/cut.c
+    runtime/graph/docshape.c
+    runtime/graph/sweep.c
     runtime/graph/derive.c
     runtime/graph/dump.c
+    runtime/graph/export.c
     runtime/graph/fold.c
+    runtime/graph/fold_bn.c
     runtime/graph/fuse.c
     runtime/graph/gradient.c
     runtime/graph/graph.c
@@ -41,8 +48,10 @@ set(RUNTIME_SOURCES
     runtime/graph/memory.c
     runtime/graph/plan.c
     runtime/graph/prune.c
+    runtime/graph/rename.c
     runtime/graph/step.c
     runtime/graph/symbols.c
+    runtime/graph/upgrade.c
     runtime/graph/train_mode.c
     runtime/model/blob.c
     runtime/model/decode.c

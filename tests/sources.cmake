@@ -24,7 +24,9 @@ add_executable(onnxtune-tests tests/harness.c tests/op_case.c tests/pictures.c t
     tests/test_pool.c
     tests/test_relu.c
     tests/test_reshape.c
-    tests/test_softmax.c)
+    tests/test_softmax.c
+    tests/test_surgery.c
+)
 target_include_directories(onnxtune-tests PRIVATE . runtime tests ${PROTO_INCLUDE} ${PROTOBUF_C_INCLUDE})
 set_source_files_properties(tests/pictures.c PROPERTIES INCLUDE_DIRECTORIES "${STB_INCLUDE}" COMPILE_OPTIONS -w)
 target_link_libraries(onnxtune-tests PRIVATE onnxtune_static warnings)

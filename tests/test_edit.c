@@ -249,6 +249,39 @@ static void external_data_is_saved(void)
     }
 }
 
+static void saves_external(void)
+{
+    static float data[64 * 33];
+    char dir[512], path[700];
+    struct stat st;
+    ot_model *m = empty_model();
+    ot_tensor big = ramp(data, 64, 33), small = ramp(data, 2, 3);
+    if (!m)
+        return;
+    snprintf(dir, sizeof(dir), "%s", test_tmp("external-out"));
+    mkdir(dir, 0777);
+    snprintf(path, sizeof(path), "%s/m.onnx", dir);
+    CHECK_OK(ot_model_add_initializer(m, "a", &big));
+    CHECK_OK(ot_model_add_initializer(m, "small", &small));
+    CHECK_OK(ot_model_add_initializer(m, "b", &big));
+    CHECK_FAILS(ot_model_save_external(m, path, "../w.data"), OT_EARG, "no name for a data file");
+    CHECK_FAILS(ot_model_save_external(m, path, "m.onnx"), OT_EARG, "no name for a data file");
+    CHECK_OK(ot_model_save_external(m, path, "w.data"));
+    ot_model_close(m);
+    for (int again = 0; again < 2; again++) {
+        if (!CHECK_OK(ot_model_open(&m, path)))
+            return;
+        holds(m, "a", &big);
+        holds(m, "small", &small);
+        holds(m, "b", &big);
+        CHECK(m->proto->graph->initializer[2]->n_external_data == 3);
+        CHECK_OK(ot_model_save_external(m, path, "w.data"));
+        ot_model_close(m);
+    }
+    snprintf(path, sizeof(path), "%s/w.data", dir);
+    CHECK(stat(path, &st) == 0 && st.st_size == 3 * 4096 + (off_t)sizeof(data));
+}
+
 /* ---- Tensor files ------------------------------------------------------------------------------------------ */
 
 static void tensor_files(void)
@@ -316,6 +349,7 @@ const ot_test edit_tests[] = { { "builds and saves", builds_and_saves },
                                { "moves", moves },
                                { "external data", external_data },
                                { "external data is saved", external_data_is_saved },
+                               { "saves external data", saves_external },
                                { "tensor files", tensor_files },
                                { "editing out of memory", editing_out_of_memory },
                                { NULL, NULL } };

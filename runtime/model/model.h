@@ -79,6 +79,9 @@ ot_status ot_proto_copy(ProtobufCMessage **out, const ProtobufCMessage *msg);
 /* Turns external tensors into ones whose bytes are saved in the model's own file. */
 ot_status ot_model_embed_external(ot_model *m);
 
+/* t's value is n bytes at `offset` of a file in the model's folder; its own bytes are let go. */
+ot_status ot_model_set_external(ot_model *m, Onnx__TensorProto *t, const char *location, uint64_t offset, size_t n);
+
 /* Calls fn on every TensorProto below msg: initializers, attributes, sparse tensors, subgraphs, functions. */
 ot_status ot_each_tensor(ProtobufCMessage *msg, ot_status (*fn)(void *ctx, Onnx__TensorProto *t), void *ctx);
 

@@ -4,6 +4,7 @@
 #include "model/edit.h"
 #include "model/scan.h"
 
+#include <stdio.h>
 #include <string.h>
 
 /* ---- Visiting ---------------------------------------------------------------------------------------------- */
@@ -207,6 +208,37 @@ static ot_status embed(void *ctx, Onnx__TensorProto *t)
 ot_status ot_model_embed_external(ot_model *m)
 {
     return ot_each_tensor(&m->proto->base, embed, m);
+}
+
+static ot_status add_entry(Onnx__TensorProto *f, const char *key, const char *value)
+{
+    Onnx__StringStringEntryProto *e = ot_append(&f->base, "external_data");
+    if (!e)
+        return OT_ENOMEM;
+    OT_TRY(ot_set_string(&e->key, key));
+    return ot_set_string(&e->value, value);
+}
+
+ot_status ot_model_set_external(ot_model *m, Onnx__TensorProto *t, const char *location, uint64_t offset, size_t n)
+{
+    char from[24], length[24];
+    snprintf(from, sizeof(from), "%llu", (unsigned long long)offset);
+    snprintf(length, sizeof(length), "%zu", n);
+    Onnx__TensorProto *f = new_state(t, t->data_type, t->n_dims, t->dims);
+    if (!f)
+        return OT_ENOMEM;
+    f->has_data_location = 1;
+    f->data_location = 1;
+    ot_status st = add_entry(f, "location", location);
+    if (st == OT_OK)
+        st = add_entry(f, "offset", from);
+    if (st == OT_OK)
+        st = add_entry(f, "length", length);
+    if (st == OT_OK)
+        commit_state(m, t, f);
+    else
+        protobuf_c_message_free_unpacked(&f->base, &ot_proto_alloc);
+    return st;
 }
 
 /* ---- Clones ------------------------------------------------------------------------------------------------ */
