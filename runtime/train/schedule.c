@@ -36,6 +36,10 @@ ot_status ot_schedule_init(ot_schedule *s, const ot_train_options *o, int64_t ba
                         .decay_every = o->decay_every,
                         .lr_min = o->lr_min,
                         .decay = o->decay };
+    if ((int)o->schedule < OT_CONSTANT || o->schedule > OT_STEP)
+        return ot_fail(OT_EARG, "schedule %d is not known", (int)o->schedule);
+    if (!(o->lr_min >= 0) || !(o->decay >= 0))
+        return ot_fail(OT_EARG, "lr_min %g or decay %g is below 0", o->lr_min, o->decay);
     if (o->warmup < 0)
         return ot_fail(OT_EARG, "warm-up of %lld steps", (long long)o->warmup);
     if (o->schedule == OT_STEP && o->decay_every < 1)

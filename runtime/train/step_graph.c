@@ -11,7 +11,7 @@ typedef struct stepper {
     ot_step_kind kind;
     ot_graph *g;
     ot_build b;
-    ot_val target, number, t, lr[OT_MAX_GROUPS];
+    ot_val target, number, t, first, lr[OT_MAX_GROUPS];
     int64_t n; /* trained parameters */
     ot_val *slot, *grad;
 } stepper;
@@ -38,13 +38,14 @@ static ot_status add_inputs(stepper *s, const ot_head *h)
 static ot_status add_clocks(stepper *s)
 {
     s->t = scalar_input(s, "onnxtune.t", OT_INT64);
+    s->first = scalar_input(s, "onnxtune.first", OT_INT64);
     for (int i = 0; i < s->ps->groups; i++) {
         char *name = ot_arena_printf(&s->g->arena, "onnxtune.lr.%d", i);
         s->lr[i] = name ? scalar_input(s, name, OT_FLOAT) : OT_NONE;
         if (s->lr[i] == OT_NONE)
             return OT_ENOMEM;
     }
-    return s->t == OT_NONE ? OT_ENOMEM : OT_OK;
+    return s->t == OT_NONE || s->first == OT_NONE ? OT_ENOMEM : OT_OK;
 }
 
 /* A slot of zeros beside a parameter: a moment, an accumulator. */
@@ -60,19 +61,20 @@ static ot_val beside(stepper *s, const char *kind, ot_val parameter)
     return v;
 }
 
-/* What each optimiser keeps beside a parameter, and its node's attributes. */
+/* What each optimiser keeps beside a parameter. */
 typedef struct optimiser {
     const char *op;
     int n_state;
     const char *state[2];
+    bool momentum_last; /* the last state is kept for momentum alone */
 } optimiser;
 
 static const optimiser optimisers[] = {
-    [OT_SGD] = { "SgdStep", 1, { "onnxtune.velocity" } },
-    [OT_ADAM] = { "AdamStep", 2, { "onnxtune.m", "onnxtune.v" } },
-    [OT_ADAMW] = { "AdamStep", 2, { "onnxtune.m", "onnxtune.v" } },
-    [OT_ADAGRAD] = { "AdagradStep", 1, { "onnxtune.squares" } },
-    [OT_RMSPROP] = { "RmspropStep", 2, { "onnxtune.squares", "onnxtune.velocity" } },
+    [OT_SGD] = { "SgdStep", 1, { "onnxtune.velocity" }, true },
+    [OT_ADAM] = { "AdamStep", 2, { "onnxtune.m", "onnxtune.v" }, false },
+    [OT_ADAMW] = { "AdamStep", 2, { "onnxtune.m", "onnxtune.v" }, false },
+    [OT_ADAGRAD] = { "AdagradStep", 1, { "onnxtune.squares" }, false },
+    [OT_RMSPROP] = { "RmspropStep", 2, { "onnxtune.squares", "onnxtune.velocity" }, true },
 };
 
 static double epsilon(const ot_train_options *o)
@@ -80,28 +82,31 @@ static double epsilon(const ot_train_options *o)
     return o->eps > 0 ? o->eps : o->optimizer == OT_ADAGRAD ? 1e-10 : 1e-8;
 }
 
-/* (w, state..., g, lr, scale, t) -> (w', state'...), bound to where they came from. */
+/* (w, state..., g, lr, scale[, clock]) -> (w', state'...), bound to where they came from. */
 static ot_status add_update(stepper *s, ot_val w, ot_val grad, ot_val scale, int group)
 {
     const optimiser *k = &optimisers[s->o->optimizer];
     const ot_train_options *o = s->o;
     ot_val in[8], out[3];
-    int n = 0;
+    int n = 0, states = k->n_state - (k->momentum_last && o->momentum == 0);
     in[n++] = w;
     for (int i = 0; i < k->n_state; i++)
-        in[n++] = beside(s, k->state[i], w);
+        in[n++] = i < states ? beside(s, k->state[i], w) : OT_NONE;
     in[n++] = grad;
     in[n++] = s->lr[group];
     in[n++] = scale;
-    in[n++] = s->t;
+    if (o->optimizer == OT_ADAM || o->optimizer == OT_ADAMW)
+        in[n++] = s->t;
+    else if (o->optimizer == OT_SGD)
+        in[n++] = s->first;
     const ot_attr *attr = OT_ATTRS(OT_REAL("weight_decay", s->ps->wd[group]), OT_REAL("momentum", o->momentum),
                                    OT_REAL("dampening", o->dampening), OT_INT("nesterov", o->nesterov),
                                    OT_REAL("beta1", o->beta1), OT_REAL("beta2", o->beta2), OT_REAL("alpha", o->alpha),
                                    OT_REAL("epsilon", epsilon(o)), OT_INT("decoupled", o->optimizer == OT_ADAMW));
-    ot_emit_outputs(&s->b, k->op, attr, n, in, 1 + k->n_state, out);
+    ot_emit_outputs(&s->b, k->op, attr, n, in, 1 + states, out);
     if (s->b.st != OT_OK)
         return s->b.st;
-    for (int i = 0; i <= k->n_state; i++)
+    for (int i = 0; i <= states; i++)
         OT_TRY(ot_graph_bind(s->g, in[i], out[i], false));
     return OT_OK;
 }

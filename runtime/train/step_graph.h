@@ -18,6 +18,7 @@ enum {
     OT_STEP_TARGET, /* int64 [N], or float [N, C] */
     OT_STEP_NUMBER, /* int64 scalar: of the batch, from 0; keys dropout */
     OT_STEP_T,      /* int64 scalar: of the optimiser's step, from 1 */
+    OT_STEP_FIRST,  /* int64 scalar: 1 in the optimiser's first step, else 0 */
     OT_STEP_LR      /* float scalar, one a group */
 };
 /* The outputs. */

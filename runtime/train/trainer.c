@@ -15,6 +15,13 @@ static ot_status check_options(const ot_train_options *o)
         return ot_fail(OT_EARG, "label smoothing %g is outside of 0..1", o->label_smoothing);
     if (!(o->momentum >= 0 && o->momentum < 1) || !(o->clip >= 0))
         return ot_fail(OT_EARG, "momentum %g (0..1) or clip %g (0 and up)", o->momentum, o->clip);
+    if ((int)o->optimizer < OT_SGD || o->optimizer > OT_RMSPROP || (int)o->loss < OT_LOSS_AUTO || o->loss > OT_LOSS_BCE)
+        return ot_fail(OT_EARG, "optimizer %d or loss %d is not known", (int)o->optimizer, (int)o->loss);
+    if (!(o->dampening >= 0 && o->dampening <= 1) || !(o->alpha >= 0 && o->alpha < 1) || !(o->eps >= 0))
+        return ot_fail(OT_EARG, "dampening %g (0..1), alpha %g (0..1) or eps %g (0 and up)", o->dampening, o->alpha,
+                       o->eps);
+    if (o->label_smoothing > 0 && (o->loss == OT_LOSS_MSE || o->loss == OT_LOSS_BCE || o->loss == OT_LOSS_NLL))
+        return ot_fail(OT_EARG, "label smoothing goes with cross-entropy only");
     if (!(o->beta1 >= 0 && o->beta1 < 1) || !(o->beta2 >= 0 && o->beta2 < 1))
         return ot_fail(OT_EARG, "betas %g and %g, both lie in 0..1", o->beta1, o->beta2);
     return OT_OK;
@@ -78,6 +85,7 @@ static ot_status make_inputs(ot_trainer *t)
         return OT_ENOMEM;
     t->input[1 + OT_STEP_NUMBER] = (ot_tensor){ .dtype = OT_INT64, .data = &t->number };
     t->input[1 + OT_STEP_T] = (ot_tensor){ .dtype = OT_INT64, .data = &t->t };
+    t->input[1 + OT_STEP_FIRST] = (ot_tensor){ .dtype = OT_INT64, .data = &t->first };
     for (int i = 0; i < t->ps.groups; i++)
         t->input[1 + OT_STEP_LR + i] = (ot_tensor){ .dtype = OT_FLOAT, .data = &t->rate[i] };
     if (!ot_loss_wants_floats(t->o.loss))
@@ -205,6 +213,7 @@ ot_status ot_trainer_batch(ot_trainer *t, const ot_batch *b, bool last_of_epoch,
     ot_executor *x = finishes ? t->step : t->gather;
     t->number = t->at.batches_done;
     t->t = t->at.t - t->at.skipped + 1;
+    t->first = t->t == 1;
     set_batch(t, b->samples, b->labels, b->n);
     OT_TRY(ot_executor_run(x, t->input));
     double loss = ot_tensor_get(ot_executor_output(x, OT_STEP_LOSS), 0) * (t->gather ? (double)t->o.accumulate : 1);

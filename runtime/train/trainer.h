@@ -38,7 +38,7 @@ struct ot_trainer {
     ot_tensor *input;                  /* of the step graph */
     float *targets;                    /* [batch][C] for losses that want floats */
     float rate[OT_MAX_GROUPS];
-    int64_t number, t; /* scalars that the step reads */
+    int64_t number, t, first; /* scalars that the step reads */
     ot_progress at;
     ot_model *best;                  /* keep_best: the weights of the best epoch */
     char *last_saved, *saved_before; /* names of this run's checkpoints; the older is removed */
