@@ -13,9 +13,11 @@ set(OPS_SOURCES
     ops/gemm.c
     ops/grad_norm.c
     ops/kernels/dispatch.c
+    ops/layernorm.c
     ops/loss.c
     ops/loss_elementwise.c
     ops/loss_grad.c
+    ops/lrn.c
     ops/matmul.c
     ops/optimiser_step.c
     ops/pool.c
