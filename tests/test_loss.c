@@ -43,8 +43,8 @@ static const op_case nll_rows[] = {
 
 static const op_case cross_rows[] = {
     { .op = "SoftmaxCrossEntropyLoss", .in = { OP_X(4, 5), LABELS(5, 4) } },
-    { .op = "SoftmaxCrossEntropyLoss", .n_out = 2, .in = { OP_F(4, 5), LABELS(5, 4), WEIGHTS(5) } },
-    { .op = "SoftmaxCrossEntropyLoss", REDUCE("none"), .n_out = 2, .in = { OP_F(2, 3, 4), LABELS(3, 2, 4) } },
+    { .op = "SoftmaxCrossEntropyLoss", .n_out = 2, .in = { OP_X(4, 5), LABELS(5, 4), WEIGHTS(5) } },
+    { .op = "SoftmaxCrossEntropyLoss", REDUCE("none"), .n_out = 2, .in = { OP_X(2, 3, 4), LABELS(3, 2, 4) } },
     { .op = "SoftmaxCrossEntropyLoss",
       .opset = 12,
       REDUCE("sum"),
@@ -63,7 +63,7 @@ static const op_case cross_rows[] = {
     { .op = "SmoothedCrossEntropy",
       .attrs = OT_ATTRS(OT_REAL("smoothing", 0.2)),
       .n_out = 2,
-      .in = { OP_F(4, 5), LABELS(5, 4) } },
+      .in = { OP_X(4, 5), LABELS(5, 4) } },
     { .op = "SmoothedCrossEntropy",
       .attrs = OT_ATTRS(OT_REAL("smoothing", 0.2), OT_TEXT("reduction", "none")),
       .in = { OP_X(2, 3, 3), LABELS(3, 2, 3) } },
@@ -82,7 +82,7 @@ static const op_case elementwise_rows[] = {
       .in = { F(OP_DIMS(3), OP_VALUES(0, 800, -800)), F(OP_DIMS(3), OP_VALUES(1, 1, 0)) },
       OP_WANT(0.69314718056, 0, 0) },
     { .op = "MseLoss", .in = { OP_X(3, 4), OP_F(3, 4) } },
-    { .op = "MseLoss", REDUCE("sum"), .in = { OP_X(2, 2), OP_F(2, 2) } },
+    { .op = "MseLoss", REDUCE("sum"), .in = { OP_X(2, 2), OP_X(2, 2) } },
     { .op = "L1Loss", .in = { OP_XD(OP_SPREAD, 3, 4), OP_F(3, 4) } },
     { .op = "MseLoss", .in = { OP_F(3), OP_F(4) }, .fails = "x and the target" },
     { .op = "MseLoss", .in = { OP_F(3), OP_F(3, 1) }, .fails = "rank" },
