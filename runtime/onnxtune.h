@@ -45,6 +45,18 @@ typedef enum ot_status {
 /* The last error of this thread as one line without a newline; "" if there was none.  Never NULL. */
 OT_API const char *ot_last_error(void);
 
+/* ---- Library ----------------------------------------------------------------------------------------------- */
+
+typedef struct ot_version {
+    const char *version;   /* "0.1.0" */
+    int opset, ir_version; /* the newest that are read */
+    const char *isa;       /* the instruction set in use: "baseline", "avx2" or "avx512" */
+    int cores;             /* physical cores that this process may use: the default number of threads */
+    char libraries[128];   /* what it was built with, and their versions */
+    char devices[128];     /* "cpu" and those that were found besides */
+} ot_version;
+OT_API void ot_version_info(ot_version *out);
+
 /* ---- Tensors ----------------------------------------------------------------------------------------------- */
 
 /* Element types; the numbers are those of ONNX's TensorProto.DataType. */
@@ -173,13 +185,45 @@ typedef struct ot_export_opts {
     const char *batch; /* as ot_model_set_batch; NULL: as it is */
     int64_t opset;     /* a newer one of ai.onnx; 0: as it is */
 } ot_export_opts;
-#define OT_EXPORT_INIT { false, false, NULL, 0 }
+#define OT_EXPORT_INIT                                                                                                 \
+    {                                                                                                                  \
+        false, false, NULL, 0                                                                                          \
+    }
 /* Makes the finished model for others: Dropout goes, BatchNormalization uses its statistics, training_info goes.
  * OT_EUNSUPPORTED names a node that exists for training only, or that has no form at the newer opset. */
 OT_API ot_status ot_model_export(ot_model *m, const ot_export_opts *opts);
 /* Saves with all initializers of 1 KiB or more in the file `data` (a plain name) in the folder of `path`, each at a
  * multiple of 4096 bytes.  The data file is in place before the model is.  Over the files of m itself is fine. */
 OT_API ot_status ot_model_save_external(const ot_model *m, const char *path, const char *data);
+
+/* ---- Layers: what freezing, cutting and learning rates count by ---------------------------------------------- */
+
+/* The nodes of the main graph in file order, Constant and Identity left out. */
+typedef struct ot_layers ot_layers;
+
+typedef struct ot_layer_info {
+    const char *name; /* the node's; that of its first output where it has none */
+    const char *op, *domain;
+    const char *output; /* the name of its first output */
+    const char *shape;  /* of its first output, as "float[N,64,56,56]"; "" when it is not known */
+    int64_t parameters; /* elements of its weights: floating, more than one element, no running statistic */
+} ot_layer_info;
+
+/* Shapes are over the model's own dimensions, or for n inputs by name with these dims (types and data are not looked
+ * at).  A model with missing operators, or one whose shapes do not fit, has a table too: see ot_layers_problem.  The
+ * model must outlive it, unchanged.  OT_EARG, OT_ESHAPE: the given shapes; OT_ENOMEM. */
+OT_API ot_status ot_layers_open(ot_layers **out, const ot_model *m, const char *const *name, const ot_tensor *shape,
+                                int64_t n);
+OT_API void ot_layers_close(ot_layers *l);
+OT_API int64_t ot_layers_count(const ot_layers *l);
+/* NULL when i is out of range. */
+OT_API const ot_layer_info *ot_layers_get(const ot_layers *l, int64_t i);
+/* Of all layers; a weight that several share counts once. */
+OT_API int64_t ot_layers_parameters(const ot_layers *l);
+/* NULL, or why the model cannot run: all missing operators at once. */
+OT_API const char *ot_layers_problem(const ot_layers *l);
+/* Type and shape of any value of the graph as "float[N,3,224,224]"; "" when not known. */
+OT_API const char *ot_layers_value(ot_layers *l, const char *name);
 
 /* ---- Sessions: running a model ------------------------------------------------------------------------------------
  */
@@ -271,6 +315,10 @@ OT_API ot_status ot_labels_text(char **out, const char *const *names, int64_t n)
 /* A file of labels: one a line, or a JSON list.  OT_EIO, OT_EDATA. */
 OT_API ot_status ot_labels_read(ot_labels **out, const char *path);
 OT_API void ot_labels_free(ot_labels *l);
+
+/* What m wants: ImageNet's preprocessing, size and layout from its input where they are fixed, and over that what its
+ * metadata "onnxtune.input" says.  OT_EDATA: that is no such JSON object; *out is then the rest. */
+OT_API ot_status ot_image_spec_from_model(ot_image_spec *out, const ot_model *m);
 
 /* One JPEG, PNG, BMP, PPM or PGM file as a float tensor of batch 1; free with ot_tensor_free.  EXIF orientation is
  * obeyed; grey, CMYK, 16-bit pictures are converted, alpha is dropped.

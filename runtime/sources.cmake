@@ -25,7 +25,9 @@ set(RUNTIME_SOURCES
     runtime/data/preprocess.c
     runtime/data/resize.c
     runtime/data/seen.c
+    runtime/data/spec.c
     runtime/data/stb.c
+    runtime/data/version.c
     runtime/exec/executor.c
     runtime/exec/explain.c
     runtime/exec/session.c
@@ -44,6 +46,7 @@ set(RUNTIME_SOURCES
     runtime/graph/fuse.c
     runtime/graph/gradient.c
     runtime/graph/graph.c
+    runtime/graph/layer_table.c
     runtime/graph/layers.c
     runtime/graph/memory.c
     runtime/graph/plan.c

@@ -1,0 +1,18 @@
+# The command.  It sees only the public header, libc and jansson.
+find_path(JANSSON_INCLUDE jansson.h REQUIRED)
+find_library(JANSSON NAMES jansson REQUIRED)
+add_executable(onnxtune-command
+    tools/args.c
+    tools/cmd_predict.c
+    tools/cmd_run.c
+    tools/cmd_show.c
+    tools/model_file.c
+    tools/onnxtune.c
+    tools/output.c
+    tools/progress.c
+    tools/tool.c)
+set_target_properties(onnxtune-command PROPERTIES OUTPUT_NAME onnxtune)
+target_compile_definitions(onnxtune-command PRIVATE _GNU_SOURCE)
+target_include_directories(onnxtune-command PRIVATE tools ${JANSSON_INCLUDE})
+target_link_libraries(onnxtune-command PRIVATE onnxtune_static warnings sanitize ${JANSSON} m)
+install(TARGETS onnxtune-command RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})

@@ -1,8 +1,6 @@
 #include "model/model.h"
 #include "model/scan.h"
 
-#define NEWEST_IR 14
-
 static void *proto_alloc(void *ctx, size_t n)
 {
     (void)ctx;
@@ -87,9 +85,9 @@ static ot_status check_head(const Onnx__ModelProto *p)
 {
     if (!p->has_ir_version || p->ir_version < 1)
         return ot_fail(OT_EMODEL, "no IR version, so this is no ONNX model");
-    if (p->ir_version > NEWEST_IR)
+    if (p->ir_version > OT_NEWEST_IR)
         return ot_fail(OT_EUNSUPPORTED, "IR version %lld is newer than %d, the newest that this version knows",
-                       (long long)p->ir_version, NEWEST_IR);
+                       (long long)p->ir_version, OT_NEWEST_IR);
     if (!p->graph)
         return ot_fail(OT_EMODEL, "the model has no graph");
     return check_imports(p);

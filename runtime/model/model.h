@@ -7,6 +7,8 @@
 
 #include "onnx.pb-c.h"
 
+#define OT_NEWEST_IR 14 /* the newest IR version that is read */
+
 /* Bytes that several models may share: a mapped file, or a block of memory. */
 typedef struct ot_blob ot_blob;
 

@@ -1,0 +1,55 @@
+#include "model_file.h"
+
+#include <stdio.h>
+
+ot_model *ot_open_model(const char *path, int *code)
+{
+    ot_model *m = NULL;
+    ot_status st = ot_model_open(&m, path);
+    if (st != OT_OK) {
+        *code = ot_tool_failed(st, path);
+        if (st == OT_EARG)
+            *code = OT_EXIT_FAILED;
+    }
+    return m;
+}
+
+ot_session *ot_open_session(const ot_model *m, const char *path, const ot_common_args *a, const ot_strings *values,
+                            int *code)
+{
+    ot_session *s = NULL;
+    ot_session_options o = OT_SESSION_INIT;
+    o.threads = a->threads;
+    o.memory = a->memory;
+    o.values = values ? values->s : NULL;
+    o.n_values = values ? (int64_t)values->n : 0;
+    ot_status st = ot_session_create(&s, m, &o);
+    if (st != OT_OK)
+        *code = ot_tool_failed(st, path);
+    return s;
+}
+
+int ot_open_labels(ot_labels **out, const char *file, const ot_model *m, const char *path)
+{
+    const char *text = ot_model_metadata(m, "onnxtune.labels");
+    ot_status st = OT_OK;
+    *out = NULL;
+    if (file)
+        st = ot_labels_read(out, file);
+    else if (text)
+        st = ot_labels_parse(out, text);
+    if (st == OT_OK)
+        return OT_EXIT_OK;
+    ot_tool_failed(st, file ? file : path);
+    return OT_EXIT_FAILED;
+}
+
+bool ot_settle_shape(ot_tensor *shape)
+{
+    if (shape->rank > 0 && shape->dim[0] < 0)
+        shape->dim[0] = 1;
+    for (int i = 0; i < shape->rank; i++)
+        if (shape->dim[i] < 0)
+            return false;
+    return shape->rank >= 0;
+}
