@@ -1,5 +1,6 @@
 /* The table of operators.  No constructors and no run-time registration: what is listed is there. */
 #include "op.h"
+#include "kernels/kernels.h"
 
 #include <string.h>
 
@@ -52,4 +53,9 @@ ot_status ot_find_op(const ot_op **out, const char *domain, const char *name, in
         return ot_fail(OT_EUNSUPPORTED, "%s is here for opset %d to %d, the model is at %d", name, other->since,
                        other->until, opset);
     return ot_fail(OT_EUNSUPPORTED, "no operator '%s'%s%s", name, *domain ? " in domain " : "", domain);
+}
+
+const char *ot_ops_isa(void)
+{
+    return ot_kernels_isa();
 }

@@ -55,6 +55,7 @@ typedef struct ot_version {
     char libraries[128];   /* what it was built with, and their versions */
     char devices[128];     /* "cpu" and those that were found besides */
 } ot_version;
+/* Fast: nothing is opened or measured. */
 OT_API void ot_version_info(ot_version *out);
 
 /* ---- Tensors ----------------------------------------------------------------------------------------------- */

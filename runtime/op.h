@@ -281,5 +281,7 @@ int ot_view_same_dims(const ot_prep *p); /* as .view: output 0 is input 0 when d
 ot_status ot_find_op(const ot_op **out, const char *domain, const char *name, int opset);
 /* All of them, sorted by name. */
 const ot_op *const *ot_all_ops(int *count);
+/* The instruction set that the kernels use: "baseline", "avx2" or "avx512". */
+const char *ot_ops_isa(void);
 
 #endif

@@ -11,7 +11,8 @@ void ot_parse(const struct argp *argp, int argc, char **argv, void *input)
 {
     char name[64];
     snprintf(name, sizeof(name), "onnxtune %s", argv[0]);
-    argv[0] = name; /* in argp's help and getopt's messages */
+    argv[0] = name;                            /* in argp's help and getopt's messages */
+    setenv("ARGP_HELP_FMT", "rmargin=100", 0); /* so that a line of advice stays one line */
     argp_err_exit_status = OT_EXIT_USAGE;
     argp_parse(argp, argc, argv, ARGP_NO_HELP, NULL, input);
     argv[0] = NULL;

@@ -17,7 +17,7 @@ typedef struct show {
     ot_model *m;
     ot_layers *layers;
     ot_session *session; /* NULL: it cannot run, or its shapes are open */
-    bool has_memory;
+    bool has_memory, open;
     ot_memory memory;
     char *explained;
 } show;
@@ -102,6 +102,7 @@ static int plan(show *s)
         }
         settled &= ot_settle_shape(&input[i]);
     }
+    s->open = !settled;
     ot_status st = settled ? ot_session_prepare(s->session, input, n) : OT_OK;
     if (st == OT_OK && settled) {
         st = ot_session_memory(s->session, &s->memory);
@@ -215,10 +216,11 @@ static void print_text(show *s)
     printf("\n%s layers, %s parameters\n", ot_count_text(ot_layers_count(s->layers)),
            ot_count_text(ot_layers_parameters(s->layers)));
     if (s->has_memory)
-        printf("memory: weights %s, packed weights %s, activations %s, work space %s\n",
-               ot_bytes_text((double)s->memory.weights), ot_bytes_text((double)s->memory.packed),
-               ot_bytes_text((double)s->memory.activations), ot_bytes_text((double)s->memory.workspace));
-    else if (!ot_layers_problem(s->layers))
+        printf("memory%s: weights %s, packed weights %s, activations %s, work space %s\n",
+               s->a->names.n ? "" : " (batch 1)", ot_bytes_text((double)s->memory.weights),
+               ot_bytes_text((double)s->memory.packed), ot_bytes_text((double)s->memory.activations),
+               ot_bytes_text((double)s->memory.workspace));
+    else if (s->open)
         printf("memory: depends on the shapes of the inputs: --shape NAME=DIMS\n");
     if (s->explained)
         printf("\n%s", s->explained);

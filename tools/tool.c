@@ -81,7 +81,7 @@ int ot_tool_failed(ot_status st, const char *file)
     if (st == OT_ENOGRAD)
         ot_tool_advice("freeze the layers before it with --freeze-to, or cut them off with `onnxtune surgery`");
     if (st == OT_ENOMEM)
-        ot_tool_advice("a smaller --batch takes less memory; --memory SIZE is the cap");
+        ot_tool_advice("a smaller batch takes less memory; --memory SIZE is the cap");
     return st == OT_EARG ? OT_EXIT_USAGE : OT_EXIT_FAILED;
 }
 

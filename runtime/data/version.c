@@ -1,7 +1,6 @@
 /* What this build of the library is and can do. */
 #include "base/threads.h"
 #include "data/image.h"
-#include "kernels/kernels.h"
 #include "model/model.h"
 #include "op.h"
 
@@ -12,7 +11,7 @@
 void ot_version_info(ot_version *out)
 {
     *out = (ot_version){ .version = ONNXTUNE_VERSION, .opset = OT_LATEST, .ir_version = OT_NEWEST_IR };
-    out->isa = ot_kernels_isa();
+    out->isa = ot_ops_isa();
     out->cores = ot_physical_cores();
     snprintf(out->libraries, sizeof(out->libraries), "protobuf-c %s, %s", protobuf_c_version(), ot_image_libraries());
     snprintf(out->devices, sizeof(out->devices), "cpu");
