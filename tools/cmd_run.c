@@ -1,4 +1,5 @@
 /* onnxtune run: a model on tensors or pictures, and any value of its graph. */
+#include "fill.h"
 #include "model_file.h"
 #include "output.h"
 
@@ -116,26 +117,6 @@ static ot_tensor *read_input(const run_args *a, const ot_model *m, const char *f
     return t;
 }
 
-/* SplitMix64 from the seed and the input's position: uniform in -1..1. */
-static double random_at(uint64_t seed, uint64_t input, uint64_t i)
-{
-    uint64_t z = seed + (input << 48) + (i + 1) * UINT64_C(0x9e3779b97f4a7c15);
-    z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-    z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
-    z ^= z >> 31;
-    return (double)(z >> 11) * 0x1p-52 - 1;
-}
-
-static void fill_random(ot_tensor *t, uint64_t seed, uint64_t input)
-{
-    int64_t n = ot_tensor_count(t);
-    for (int64_t i = 0; i < n; i++)
-        if (t->dtype == OT_FLOAT)
-            ((float *)t->data)[i] = (float)random_at(seed, input, (uint64_t)i);
-        else
-            ((double *)t->data)[i] = random_at(seed, input, (uint64_t)i);
-}
-
 static ot_tensor *filled_input(const run_args *a, const ot_session *s, int64_t i, int *code)
 {
     const char *name = ot_session_input_name(s, i);
@@ -164,10 +145,9 @@ static ot_tensor *filled_input(const run_args *a, const ot_session *s, int64_t i
         return NULL;
     }
     if (st == OT_OK)
-        st = ot_tensor_create(&t, want.dtype, want.rank, want.dim);
+        st = a->fill == 1 ? ot_fill_create(&t, &want, a->common.seed, (uint64_t)i)
+                          : ot_tensor_create(&t, want.dtype, want.rank, want.dim);
     *code = st == OT_OK ? OT_EXIT_OK : ot_tool_failed(st, a->model);
-    if (t && a->fill == 1)
-        fill_random(t, a->common.seed, (uint64_t)i);
     return t;
 }
 

@@ -1,6 +1,9 @@
 #include "model_file.h"
 
+#include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 ot_model *ot_open_model(const char *path, int *code)
 {
@@ -42,6 +45,24 @@ int ot_open_labels(ot_labels **out, const char *file, const ot_model *m, const c
         return OT_EXIT_OK;
     ot_tool_failed(st, file ? file : path);
     return OT_EXIT_FAILED;
+}
+
+ot_status ot_note_run(ot_model *m, const char *fmt, ...)
+{
+    const char *old = ot_model_metadata(m, "onnxtune.history");
+    ot_version v;
+    char line[1024];
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(line, sizeof(line), fmt, ap);
+    va_end(ap);
+    size_t n = (old ? strlen(old) : 0) + strlen(line) + 2;
+    char *all = ot_tool_calloc(n, 1);
+    snprintf(all, n, "%s%s%s", old ? old : "", old && *old ? "\n" : "", line);
+    ot_status st = ot_model_set_metadata(m, "onnxtune.history", all);
+    free(all);
+    ot_version_info(&v);
+    return st == OT_OK ? ot_model_set_metadata(m, "onnxtune.version", v.version) : st;
 }
 
 bool ot_settle_shape(ot_tensor *shape)

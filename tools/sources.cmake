@@ -3,9 +3,12 @@ find_path(JANSSON_INCLUDE jansson.h REQUIRED)
 find_library(JANSSON NAMES jansson REQUIRED)
 add_executable(onnxtune-command
     tools/args.c
+    tools/cmd_export.c
     tools/cmd_predict.c
     tools/cmd_run.c
     tools/cmd_show.c
+    tools/cmd_surgery.c
+    tools/fill.c
     tools/model_file.c
     tools/onnxtune.c
     tools/output.c
