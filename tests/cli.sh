@@ -101,14 +101,14 @@ done
 run show tiny.onnx
 check "show" 0
 says "show: the input" out 'inputs +input +float\[N,3,32,32\]'
-says "show: a layer" out '^ +0 +conv +Conv +Nx4x32x32 +108$'
-says "show: the last layer" out '^ +5 +scores +Gemm +Nx2 +10$'
+says "show: a layer" out '^ +0 +conv +Conv +\[N,4,32,32\] +108$'
+says "show: the last layer" out '^ +5 +scores +Gemm +\[N,2\] +10$'
 says "show: totals" out '^6 layers, 126 parameters$'
 says "show: memory" out '^memory.*activations'
 silent "show: nothing on stderr" err
 run show tiny.onnx --shape input=4x3x32x32 --explain
 check "show --shape --explain" 0
-says "show --shape: shapes" out ' 4x4x32x32 '
+says "show --shape: shapes" out ' \[4,4,32,32\] '
 says "show --explain: kernels" out 'cpu, '
 run show tiny.onnx --json
 check "show --json" 0

@@ -31,8 +31,3 @@ target_include_directories(onnxtune-tests PRIVATE . runtime tests ${PROTO_INCLUD
 set_source_files_properties(tests/pictures.c PROPERTIES INCLUDE_DIRECTORIES "${STB_INCLUDE}" COMPILE_OPTIONS -w)
 target_link_libraries(onnxtune-tests PRIVATE onnxtune_static warnings)
 add_test(NAME suites COMMAND onnxtune-tests)
-
-# Models and pictures for tests/cli.sh.
-add_executable(onnxtune-make-samples tests/make_samples.c tests/wire_data.c)
-target_include_directories(onnxtune-make-samples PRIVATE tests)
-target_link_libraries(onnxtune-make-samples PRIVATE warnings sanitize)

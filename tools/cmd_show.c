@@ -162,21 +162,10 @@ static bool print_json(show *s)
 
 /* ---- Text --------------------------------------------------------------------------------------------------- */
 
-/* "float[N,64,56,56]" as "Nx64x56x56", with the type only where it is not float. */
-static const char *short_shape(char *text, size_t n, const char *shape)
+/* "float[N,64,56,56]" without the type where it is float. */
+static const char *short_shape(const char *shape)
 {
-    const char *open = strchr(shape, '[');
-    const char *from = open && strncmp(shape, "float[", 6) == 0 ? open + 1 : shape;
-    size_t k = 0;
-    int depth = 0;
-    for (const char *c = from; *c && k + 1 < n; c++) {
-        depth += (*c == '(') - (*c == ')');
-        if (*c == ']' && !c[1] && from != shape)
-            break;
-        text[k++] = *c == ',' && depth == 0 && from != shape ? 'x' : *c;
-    }
-    text[k] = 0;
-    return *text ? text : *shape ? "scalar" : "?";
+    return strncmp(shape, "float[", 6) == 0 ? shape + 5 : *shape ? shape : "?";
 }
 
 static void print_values(show *s, const char *what, int64_t n, const char *(*name)(const ot_model *, int64_t))
@@ -195,11 +184,10 @@ static void print_layers(const show *s)
         ot_table_cell(t, "%s", heads[i]);
     for (int64_t i = 0; i < ot_layers_count(s->layers); i++) {
         const ot_layer_info *l = ot_layers_get(s->layers, i);
-        char shape[256];
         ot_table_cell(t, "%lld", (long long)i);
         ot_table_cell(t, "%s", l->name);
         ot_table_cell(t, *l->domain ? "%s.%s" : "%s%s", l->domain, l->op);
-        ot_table_cell(t, "%s", short_shape(shape, sizeof(shape), l->shape));
+        ot_table_cell(t, "%s", short_shape(l->shape));
         ot_table_cell(t, "%s", l->parameters ? ot_count_text(l->parameters) : "");
     }
     ot_table_print(t);
