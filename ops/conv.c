@@ -96,30 +96,6 @@ static ot_status conv_fast(const ot_run *r)
     return OT_OK;
 }
 
-struct reference {
-    const ot_run *r;
-    ot_conv_size s;
-    ot_epilogue epi;
-};
-
-/* One sum: output channel k of picture n at o. */
-static double one_output(const struct reference *f, int64_t n, int64_t k, const int64_t *o)
-{
-    const ot_window *w = &f->s.win;
-    const int64_t cg = f->s.c / f->s.group, taps = ot_window_size(w, w->kernel), plane = ot_window_size(w, w->in);
-    const double *x = f->r->x[0].data, *weight = f->r->x[1].data;
-    const double *from = x + (n * f->s.c + k / (f->s.k / f->s.group) * cg) * plane;
-    int64_t t[OT_MAX_SPATIAL];
-    double sum = 0;
-    for (int64_t tap = 0; tap < taps; tap++) {
-        ot_unravel(w->spatial, w->kernel, tap, t);
-        int64_t at = ot_window_place(w, o, t);
-        for (int64_t c = 0; c < cg && at >= 0; c++)
-            sum += from[c * plane + at] * weight[(k * cg + c) * taps + tap];
-    }
-    return sum;
-}
-
 static double activate(const ot_epilogue *epi, double v)
 {
     if (epi->act == OT_ACT_RELU)
@@ -129,31 +105,20 @@ static double activate(const ot_epilogue *epi, double v)
     return v;
 }
 
-static void reference_planes(void *ctx, int64_t from, int64_t to) /* planes of y */
-{
-    const struct reference *f = ctx;
-    const ot_run *r = f->r;
-    const int64_t size = ot_window_size(&f->s.win, f->s.win.out);
-    const double *bias = ot_has_x(r, 2) ? r->x[2].data : NULL, *residual = ot_has_x(r, 3) ? r->x[3].data : NULL;
-    double *y = r->y[0].data;
-    int64_t o[OT_MAX_SPATIAL];
-    for (int64_t p = from; p < to; p++) {
-        for (int64_t i = 0; i < size; i++) {
-            ot_unravel(f->s.win.spatial, f->s.win.out, i, o);
-            double v = one_output(f, p / f->s.k, p % f->s.k, o);
-            v += bias ? bias[p % f->s.k] : 0;
-            v += residual ? residual[p * size + i] : 0;
-            y[p * size + i] = activate(&f->epi, v);
-        }
-    }
-}
-
 static ot_status conv_reference(const ot_run *r)
 {
-    struct reference f = { .r = r };
-    OT_TRY(ot_conv_read_run(&f.s, r->node, &r->x[0], &r->x[1]));
-    OT_TRY(read_activation(r->node, &f.epi));
-    ot_for_ranges(r, f.s.n * f.s.k, 1, reference_planes, &f);
+    ot_conv_size s;
+    ot_epilogue epi;
+    const double *bias = ot_has_x(r, 2) ? r->x[2].data : NULL, *residual = ot_has_x(r, 3) ? r->x[3].data : NULL;
+    double *y = r->y[0].data;
+    OT_TRY(ot_conv_read_run(&s, r->node, &r->x[0], &r->x[1]));
+    OT_TRY(read_activation(r->node, &epi));
+    ot_conv_double(r, &s, r->x[0].data, r->x[1].data, y);
+    const int64_t size = ot_window_size(&s.win, s.win.out);
+    for (int64_t i = 0; i < s.n * s.k * size; i++) {
+        double v = y[i] + (bias ? bias[i / size % s.k] : 0) + (residual ? residual[i] : 0);
+        y[i] = activate(&epi, v);
+    }
     return OT_OK;
 }
 

@@ -23,11 +23,6 @@ static ot_status grad_infer(ot_infer *c, int at_x, int at_w)
     return OT_OK;
 }
 
-struct reference {
-    const ot_run *r;
-    ot_conv_size s;
-};
-
 typedef struct grad_state {
     ot_conv_shape shape;
 } grad_state;
@@ -69,34 +64,11 @@ static ot_status grad_x_fast(const ot_run *r)
     return OT_OK;
 }
 
-static void grad_x_planes(void *ctx, int64_t from, int64_t to) /* planes of dx */
-{
-    const struct reference *f = ctx;
-    const ot_window *w = &f->s.win;
-    const int64_t cg = f->s.c / f->s.group, kg = f->s.k / f->s.group;
-    const int64_t taps = ot_window_size(w, w->kernel), plane = ot_window_size(w, w->in);
-    const int64_t size = ot_window_size(w, w->out);
-    const double *dy = f->r->x[0].data, *weight = f->r->x[1].data;
-    int64_t o[OT_MAX_SPATIAL], t[OT_MAX_SPATIAL];
-    for (int64_t p = from; p < to; p++) {
-        int64_t n = p / f->s.c, c = p % f->s.c, g = c / cg;
-        double *dx = (double *)f->r->y[0].data + p * plane;
-        for (int64_t i = 0; i < size * taps; i++) {
-            ot_unravel(w->spatial, w->out, i / taps, o);
-            ot_unravel(w->spatial, w->kernel, i % taps, t);
-            int64_t at = ot_window_place(w, o, t);
-            for (int64_t k = g * kg; k < (g + 1) * kg && at >= 0; k++)
-                dx[at] += dy[(n * f->s.k + k) * size + i / taps] * weight[(k * cg + c % cg) * taps + i % taps];
-        }
-    }
-}
-
 static ot_status grad_x_reference(const ot_run *r)
 {
-    struct reference f = { .r = r };
-    OT_TRY(ot_conv_read_run(&f.s, r->node, &r->x[2], &r->x[1]));
-    memset(r->y[0].data, 0, ot_tensor_bytes(&r->y[0]));
-    ot_for_ranges(r, f.s.n * f.s.c, 1, grad_x_planes, &f);
+    ot_conv_size s;
+    OT_TRY(ot_conv_read_run(&s, r->node, &r->x[2], &r->x[1]));
+    ot_conv_data_double(r, &s, r->x[0].data, r->x[1].data, r->y[0].data);
     return OT_OK;
 }
 
@@ -138,29 +110,6 @@ static ot_status grad_w_fast(const ot_run *r)
     return OT_OK;
 }
 
-static void grad_w_channels(void *ctx, int64_t from, int64_t to) /* output channels */
-{
-    const struct reference *f = ctx;
-    const ot_window *w = &f->s.win;
-    const int64_t cg = f->s.c / f->s.group, kg = f->s.k / f->s.group;
-    const int64_t taps = ot_window_size(w, w->kernel), plane = ot_window_size(w, w->in);
-    const int64_t size = ot_window_size(w, w->out);
-    const double *dy = f->r->x[0].data, *x = f->r->x[1].data;
-    int64_t o[OT_MAX_SPATIAL], t[OT_MAX_SPATIAL];
-    for (int64_t k = from; k < to; k++) {
-        double *dw = (double *)f->r->y[0].data + k * cg * taps;
-        for (int64_t i = 0; i < size * taps; i++) {
-            ot_unravel(w->spatial, w->out, i / taps, o);
-            ot_unravel(w->spatial, w->kernel, i % taps, t);
-            int64_t at = ot_window_place(w, o, t);
-            for (int64_t n = 0; n < f->s.n && at >= 0; n++)
-                for (int64_t c = 0; c < cg; c++)
-                    dw[c * taps + i % taps] +=
-                        dy[(n * f->s.k + k) * size + i / taps] * x[(n * f->s.c + k / kg * cg + c) * plane + at];
-        }
-    }
-}
-
 static void sum_channels(const double *dy, int64_t n, int64_t k, int64_t size, double *db)
 {
     for (int64_t c = 0; c < k; c++) {
@@ -173,14 +122,12 @@ static void sum_channels(const double *dy, int64_t n, int64_t k, int64_t size, d
 
 static ot_status grad_w_reference(const ot_run *r)
 {
-    struct reference f = { .r = r };
-    OT_TRY(ot_conv_read_run(&f.s, r->node, &r->x[1], &r->x[2]));
-    if (ot_has_y(r, 0)) {
-        memset(r->y[0].data, 0, ot_tensor_bytes(&r->y[0]));
-        ot_for_ranges(r, f.s.k, 1, grad_w_channels, &f);
-    }
+    ot_conv_size s;
+    OT_TRY(ot_conv_read_run(&s, r->node, &r->x[1], &r->x[2]));
+    if (ot_has_y(r, 0))
+        ot_conv_weights_double(r, &s, r->x[0].data, r->x[1].data, r->y[0].data);
     if (ot_has_y(r, 1))
-        sum_channels(r->x[0].data, f.s.n, f.s.k, ot_window_size(&f.s.win, f.s.win.out), r->y[1].data);
+        sum_channels(r->x[0].data, s.n, s.k, ot_window_size(&s.win, s.win.out), r->y[1].data);
     return OT_OK;
 }
 

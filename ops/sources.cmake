@@ -8,7 +8,9 @@ set(OPS_SOURCES
     ops/clip.c
     ops/conv.c
     ops/conv_grad.c
+    ops/conv_reference.c
     ops/conv_shape.c
+    ops/conv_transpose.c
     ops/expand.c
     ops/gemm.c
     ops/grad_norm.c

@@ -113,6 +113,48 @@ static const op_case grad_rows[] = {
     { 0 },
 };
 
+static const op_case transpose_rows[] = {
+    { .op = "ConvTranspose", .in = { OP_X(2, 4, 3, 4), OP_X(4, 3, 3, 3), OP_X(3) }, OP_WANT_DIM(2, 3, 5, 6) },
+    { .op = "ConvTranspose",
+      .attrs = OT_ATTRS(LIST("strides", 2, 3), LIST("pads", 1, 0, 0, 1), LIST("output_padding", 1, 2)),
+      .in = { OP_X(2, 2, 3, 2), OP_X(2, 3, 3, 2) },
+      OP_WANT_DIM(2, 3, 7, 6) },
+    { .op = "ConvTranspose",
+      .attrs = OT_ATTRS(OT_INT("group", 2), LIST("dilations", 2, 1), LIST("strides", 1, 2)),
+      .in = { OP_X(1, 4, 3, 2), OP_X(4, 2, 2, 3), OP_X(4) },
+      OP_WANT_DIM(1, 4, 5, 5) },
+    { .op = "ConvTranspose",
+      .attrs = OT_ATTRS(OT_TEXT("auto_pad", "SAME_UPPER"), LIST("strides", 2, 2)),
+      .in = { OP_X(1, 2, 3, 3), OP_X(2, 2, 3, 3) },
+      OP_WANT_DIM(1, 2, 6, 6) },
+    { .op = "ConvTranspose",
+      .attrs = OT_ATTRS(LIST("output_shape", 10, 8), LIST("strides", 3, 2)),
+      .in = { OP_X(1, 1, 3, 3), OP_X(1, 2, 3, 3) },
+      OP_WANT_DIM(1, 2, 10, 8) },
+    { .op = "ConvTranspose", .opset = 1, .in = { OP_X(2, 2, 4), OP_X(2, 3, 2) } },
+    { .op = "ConvTranspose", .in = { OP_X(1, 2, 2, 2, 3), OP_X(2, 1, 2, 2, 2), OP_X(1) } },
+    { .op = "ConvTranspose", .in = { OP_X(0, 2, 4), OP_X(2, 3, 2) } },
+    { .op = "ConvTranspose",
+      .in = { { .dtype = OT_FLOAT, OP_DIMS(1, 1, 2), OP_VALUES(1, 2) },
+              { .dtype = OT_FLOAT, OP_DIMS(1, 1, 2), OP_VALUES(10, 1) } },
+      OP_WANT(10, 21, 2) },
+    { .op = "ConvTranspose", .in = { OP_F(1, 3, 4), OP_F(2, 3, 2) }, .fails = "channels" },
+    { .op = "ConvTranspose",
+      .attrs = OT_ATTRS(LIST("pads", 4, 4)),
+      .in = { OP_F(1, 2, 2), OP_F(2, 3, 2) },
+      .fails = "padding" },
+    { .op = "ConvTranspose",
+      .attrs = OT_ATTRS(LIST("output_padding", 1, 1)),
+      .in = { OP_F(1, 2, 2), OP_F(2, 3, 2) },
+      .fails = "output_padding" },
+    { 0 },
+};
+
+static void transpose(void)
+{
+    op_cases_run(transpose_rows);
+}
+
 static void conv(void)
 {
     op_cases_run(conv_rows);
@@ -128,4 +170,6 @@ static void gradients(void)
     op_cases_run(grad_rows);
 }
 
-const ot_test conv_tests[] = { { "conv", conv }, { "fused", fused }, { "gradients", gradients }, { 0 } };
+const ot_test conv_tests[] = {
+    { "conv", conv }, { "transpose", transpose }, { "fused", fused }, { "gradients", gradients }, { 0 }
+};
