@@ -44,7 +44,7 @@ static ot_status cast_to(ot_infer *c, ot_dtype to)
 static ot_status cast_infer(ot_infer *c)
 {
     const ot_attr *to = ot_attr_find(c->node, "to");
-    if (!to || to->type != OT_ATTR_INT || !ot_dtype_bits((ot_dtype)to->i))
+    if (!to || to->type != OT_ATTR_INT || (!ot_dtype_bits((ot_dtype)to->i) && to->i != OT_STRING))
         return ot_fail(OT_EMODEL, "'to' names no element type");
     return cast_to(c, (ot_dtype)to->i);
 }

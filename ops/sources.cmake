@@ -1,4 +1,5 @@
 set(OPS_SOURCES
+    ops/argmax.c
     ops/axes.c
     ops/batchnorm.c
     ops/batchnorm_train.c
@@ -6,12 +7,16 @@ set(OPS_SOURCES
     ops/broadcast.c
     ops/cast.c
     ops/clip.c
+    ops/compare.c
+    ops/concat.c
     ops/conv.c
     ops/conv_grad.c
     ops/conv_reference.c
     ops/conv_shape.c
     ops/conv_transpose.c
+    ops/dropout.c
     ops/expand.c
+    ops/gather.c
     ops/gemm.c
     ops/grad_norm.c
     ops/kernels/dispatch.c
@@ -22,21 +27,26 @@ set(OPS_SOURCES
     ops/lrn.c
     ops/matmul.c
     ops/optimiser_step.c
+    ops/pad.c
     ops/pool.c
     ops/pool_grad.c
     ops/pool_shape.c
     ops/pow.c
     ops/product.c
+    ops/reduce.c
     ops/registry.c
     ops/relu.c
     ops/reshape.c
     ops/run.c
+    ops/shape_ops.c
     ops/shape_rules.c
+    ops/slice.c
     ops/softmax.c
     ops/strided.c
     ops/sum_to.c
     ops/transpose.c
-    ops/unary.c)
+    ops/unary.c
+    ops/where.c)
 
 # The kernels' sources are compiled once for each instruction set; ops/kernels/dispatch.c picks one at run time.
 set(KERNEL_OBJECTS)

@@ -462,6 +462,14 @@ static ot_status add_gradients(rig *r, uint32_t subset)
         ot_fact f = r->g->value[in[i]].fact;
         f.value = NULL;
         f.n_value = 0;
+        if (r->weight[i].dtype != f.dtype) { /* a Cast to the other floating type */
+            ot_tensor as = { 0 };
+            OT_TRY(ot_tensor_init(&as, f.dtype, r->weight[i].rank, r->weight[i].dim));
+            for (int64_t k = 0, m = ot_tensor_count(&as); k < m; k++)
+                ot_tensor_set(&as, k, ot_tensor_get(&r->weight[i], k));
+            ot_tensor_release(&r->weight[i]);
+            r->weight[i] = as;
+        }
         r->feed[r->g->n_input] = r->weight[i];
         in[n + i] = ot_graph_input(r->g, name, &f);
         if (in[n + i] == OT_NONE)

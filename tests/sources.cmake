@@ -19,14 +19,15 @@ add_executable(onnxtune-tests tests/harness.c tests/op_case.c tests/pictures.c t
     tests/test_loss.c
     tests/test_metadata.c
     tests/test_model.c
+    tests/test_movement.c
     tests/test_npy.c
     tests/test_optimiser_step.c
     tests/test_pool.c
+    tests/test_reduce.c
     tests/test_relu.c
     tests/test_reshape.c
     tests/test_softmax.c
-    tests/test_surgery.c
-)
+    tests/test_surgery.c)
 target_include_directories(onnxtune-tests PRIVATE . runtime tests ${PROTO_INCLUDE} ${PROTOBUF_C_INCLUDE})
 set_source_files_properties(tests/pictures.c PROPERTIES INCLUDE_DIRECTORIES "${STB_INCLUDE}" COMPILE_OPTIONS -w)
 target_link_libraries(onnxtune-tests PRIVATE onnxtune_static warnings)

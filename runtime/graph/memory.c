@@ -28,11 +28,17 @@ static ot_val root_of(const ot_plan *p, ot_val v)
     return v;
 }
 
-static size_t bytes_of(const ot_plan *p, ot_val v)
+static size_t exact_bytes(const ot_plan *p, ot_val v)
 {
     size_t bytes = 0;
     const ot_fact *f = p->fact[v];
-    if (ot_bytes(&bytes, f->dtype, f->rank, f->dim) != OT_OK)
+    return ot_bytes(&bytes, f->dtype, f->rank, f->dim) == OT_OK ? bytes : SIZE_MAX;
+}
+
+static size_t bytes_of(const ot_plan *p, ot_val v)
+{
+    size_t bytes = exact_bytes(p, v);
+    if (bytes == SIZE_MAX)
         return SIZE_MAX;
     return bytes ? (bytes + ALIGN - 1) / ALIGN * ALIGN : ALIGN;
 }
@@ -99,8 +105,8 @@ static bool reuse_input(layout *l, int64_t step)
         bool shared = false;
         for (int k = 0; k < n->n_in; k++)
             shared |= k != i && n->in[k] != OT_NONE && n->in[k] != n->in[i] && root_of(p, n->in[k]) == r;
-        if (shared || l->life_of[r] < 0 || l->last[r] != step || bytes_of(p, r) != bytes_of(p, y) ||
-            p->fact[n->in[i]]->dtype != p->fact[y]->dtype)
+        if (shared || l->life_of[r] < 0 || l->last[r] != step || exact_bytes(p, n->in[i]) != exact_bytes(p, y) ||
+            bytes_of(p, r) != bytes_of(p, y) || p->fact[n->in[i]]->dtype != p->fact[y]->dtype)
             continue;
         p->view[y] = r;
         life *f = &l->life[l->life_of[r]];
