@@ -105,6 +105,17 @@ for program in "$tmp"/run_model.pc "$tmp"/run_model.pc_static "$tmp"/examples/ru
         fail "$name runs a made network on a made picture" "$said"
     fi
 done
+for program in "$tmp/fine_tune.pc" "$tmp/examples/fine_tune_static"; do
+    name=${program#"$tmp"/}
+    rm -f "$tmp/tuned.onnx"
+    if said=$("$program" "$tmp/net.onnx" "$tmp/shapes" "$tmp/tuned.onnx" 2 2>&1) &&
+        grep -q '^epoch 2 of 2: loss [0-9.]*, validation loss [0-9.]*, accuracy [01][.]' <<<"$said" &&
+        said+=$("$tmp/run_model.pc" "$tmp/tuned.onnx" "$picture" 2>&1) && grep -q 'float, 3 elements' <<<"$said"; then
+        pass
+    else
+        fail "$name trains a made network on made pictures" "$said"
+    fi
+done
 if said=$("$tmp/run_model.pc" "$picture" "$picture" 2>&1) || [ "$(wc -l <<<"$said")" != 1 ]; then
     fail "run_model refuses a picture as a model, in one line" "$said"
 else

@@ -42,7 +42,7 @@ static const op_case unary_rows[] = {
       .in = { { .dtype = OT_FLOAT, .grad = true, OP_DIMS(4), OP_VALUES(-4, -1, 1, 4) } },
       OP_WANT(0, -1.0 / 3, 2.0 / 3, 4) },
     { .op = "LeakyRelu", ALPHA(0.25), .in = { OP_X(3, 3) } },
-    { .op = "LeakyRelu", .in = { OP_X(130, 300) } },
+    { .op = "LeakyRelu", .in = { OP_F(130, 300) } },
     { .op = "Log", .in = { OP_XD(OP_POSITIVE, 3, 3) } },
     { .op = "Mish", .in = { OP_X(9) } },
     { .op = "Neg", .in = { OP_X(2, 3) } },
