@@ -36,9 +36,8 @@ set(RUNTIME_SOURCES
     runtime/graph/append_layers.c
     runtime/graph/build.c
     runtime/graph/cut.c
-    runtime/graph/docshape.c
-    runtime/graph/sweep.c
     runtime/graph/derive.c
+    runtime/graph/docshape.c
     runtime/graph/dump.c
     runtime/graph/export.c
     runtime/graph/fold.c
@@ -53,9 +52,10 @@ set(RUNTIME_SOURCES
     runtime/graph/prune.c
     runtime/graph/rename.c
     runtime/graph/step.c
+    runtime/graph/sweep.c
     runtime/graph/symbols.c
-    runtime/graph/upgrade.c
     runtime/graph/train_mode.c
+    runtime/graph/upgrade.c
     runtime/model/blob.c
     runtime/model/decode.c
     runtime/model/edit.c

@@ -50,10 +50,10 @@ includes 'runtime/*.c' 'runtime/*.h' | awk -F: '
     }' >"$tmp/runtime"
 check "includes in runtime/ point to the left: base model graph exec train data" "$(cat "$tmp/runtime")"
 
-check "ops/ includes op.h, its kernels and itself" "$(
+check "ops/ includes op.h, base/, its kernels and itself" "$(
     includes 'ops/*.c' 'ops/*.h' | grep -v '^ops/kernels/' | while IFS=: read -r file line path; do
         case $path in
-        op.h) ;;
+        op.h | base/*) ;;
         *) [ -e "ops/$path" ] || echo "$file:$line: $path" ;;
         esac
     done
@@ -95,11 +95,12 @@ check "only base/alloc.c allocates" "$(
 
 # ---- Text ----
 
-longest=0
 over=$(files '*.c' '*.h' '*.cu' | while read -r file; do
     n=$(wc -l <"$file")
     [ "$n" -le 400 ] || echo "$n $file"
 done | sort -rn)
+# The public header is one file by intent.
+over=$(grep -v ' runtime/onnxtune\.h$' <<<"$over")
 check "no source file over 600 lines" "$(awk '$1 > 600 { print $2 " has " $1 " lines" }' <<<"$over")"
 awk 'NF && $1 <= 600 { print "note: " $2 " has " $1 " lines" }' <<<"$over"
 check "no path of a machine" "$(git grep -nIE '(^|[^[:alnum:]_.$}])/(work|farm|root|home)/[[:alnum:]]' -- . ':!tests/check_structure.sh')"
