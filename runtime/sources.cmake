@@ -70,6 +70,7 @@ set(RUNTIME_SOURCES
     runtime/model/tensors.c
     runtime/model/wire.c
     runtime/train/checkpoint.c
+    runtime/train/checkpoint_folder.c
     runtime/train/dataset.c
     runtime/train/evaluate.c
     runtime/train/loop.c

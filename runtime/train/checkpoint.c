@@ -2,6 +2,7 @@
  * training_info, and where the run was in two metadata entries, as lines "name value" with exact (hexadecimal) numbers.
  * FOLDER/latest names the newest file and is renamed into place last, so that a kill at any moment leaves a whole one.
  */
+#include "train/checkpoint_folder.h"
 #include "train/trainer.h"
 #include "base/file.h"
 #include "base/text.h"
@@ -14,7 +15,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #define OPTIONS_KEY  "onnxtune.checkpoint.options"
 #define PROGRESS_KEY "onnxtune.checkpoint.progress"
@@ -32,10 +32,12 @@ static ot_status options_text(char **out, const ot_trainer *t)
                 "schedule %d\ncycle-len %lld\ncycle-mult %lld\nlr-min %a\nwarmup %lld\ndecay-every %lld\ndecay %a\n",
                 (int)o->schedule, (long long)t->schedule.cycle_len, (long long)t->schedule.cycle_mult, o->lr_min,
                 (long long)o->warmup, (long long)o->decay_every, o->decay);
-    ot_text_put(&b, "steps %lld\n", (long long)t->schedule.steps);
     ot_text_put(&b, "batch %lld\naccumulate %lld\naugment %d\nseed %llu\nsamples %lld\nclasses %lld\n",
                 (long long)o->batch, (long long)o->accumulate, o->augment, (unsigned long long)o->seed,
                 (long long)t->d->count[OT_TRAIN], (long long)t->d->classes);
+    ot_text_put(&b, "steps %lld\n", (long long)t->schedule.steps);
+    ot_text_put(&b, "trained %016llx\nfrozen %016llx\n", (unsigned long long)t->trained_hash,
+                (unsigned long long)t->frozen_hash);
     ot_text_put(&b, "first-layer %lld\nbn-freeze %d\n", (long long)t->ps.first_layer, o->bn_freeze);
     for (int i = 0; i < t->ps.groups; i++)
         ot_text_put(&b, "group-%d layer %lld rate %a decay %a\n", i, (long long)t->ps.group_layer[i], t->ps.lr[i],
@@ -52,6 +54,41 @@ static ot_status progress_text(char **out, const ot_progress *p)
     ot_text_put(&b, "average %a\nseconds %a\nbest %a\nbest-epoch %lld\n", p->average, p->seconds, p->best,
                 (long long)p->best_epoch);
     return ot_text_take(out, &b);
+}
+
+static uint64_t hash(uint64_t h, const void *bytes, size_t n)
+{
+    const uint8_t *p = bytes;
+    for (; n >= 8; n -= 8, p += 8) {
+        uint64_t word;
+        memcpy(&word, p, 8);
+        h = (h ^ word) * 0x9e3779b97f4a7c15u;
+        h ^= h >> 29;
+    }
+    for (; n; n--)
+        h = (h ^ *p++) * 0x100000001b3u;
+    return h;
+}
+
+ot_status ot_checkpoint_fingerprint(ot_trainer *t)
+{
+    t->trained_hash = t->frozen_hash = 0xcbf29ce484222325u;
+    for (int64_t i = 0; i < t->ps.n; i++)
+        if (t->ps.p[i].trains)
+            t->trained_hash = hash(t->trained_hash, t->ps.p[i].name, strlen(t->ps.p[i].name) + 1);
+    for (size_t i = 0; i < t->m->proto->graph->n_initializer; i++) {
+        const Onnx__TensorProto *p = t->m->proto->graph->initializer[i];
+        ot_tensor view;
+        bool owned;
+        if (ot_strmap_get(&t->ps.slots, ot_text(p->name), -1) >= 0 || p->data_type == OT_STRING)
+            continue;
+        OT_TRY(ot_model_tensor(t->m, p, &view, &owned));
+        t->frozen_hash = hash(t->frozen_hash, ot_text(p->name), strlen(ot_text(p->name)) + 1);
+        t->frozen_hash = hash(t->frozen_hash, view.data, ot_tensor_bytes(&view));
+        if (owned)
+            ot_tensor_release(&view);
+    }
+    return OT_OK;
 }
 
 /* The value in the line "name value" of text; NULL when there is none. */
@@ -149,18 +186,6 @@ static ot_status describe(const ot_trainer *t, ot_model *m)
     return st;
 }
 
-static ot_status write_small(const char *path, const char *text)
-{
-    ot_writer *w;
-    OT_TRY(ot_writer_open(&w, path));
-    ot_status st = ot_writer_put(w, text, strlen(text));
-    if (st != OT_OK) {
-        ot_writer_abort(w);
-        return st;
-    }
-    return ot_writer_commit(w);
-}
-
 static ot_status save_model(const ot_trainer *t, const char *path)
 {
     ot_model *m;
@@ -176,34 +201,11 @@ static ot_status save_model(const ot_trainer *t, const char *path)
     return st;
 }
 
-static char *join(const char *folder, const char *name)
-{
-    size_t n = strlen(folder) + strlen(name) + 2;
-    char *path = ot_malloc(n, 1);
-    if (path)
-        snprintf(path, n, "%s/%s", folder, name);
-    return path;
-}
-
-/* The two newest stay: the latest, and the one before in case its successor is damaged later. */
-static void forget_older(ot_trainer *t, char *saved)
-{
-    if (t->last_saved && strcmp(t->last_saved, saved) == 0) {
-        ot_free(saved);
-        return;
-    }
-    if (t->saved_before)
-        unlink(t->saved_before);
-    ot_free(t->saved_before);
-    t->saved_before = t->last_saved;
-    t->last_saved = saved;
-}
-
 static ot_status save_best(const ot_trainer *t)
 {
     if (!t->best || t->at.best_epoch + 1 != t->at.epoch)
         return OT_OK;
-    char *path = join(t->o.checkpoint, "best.onnx");
+    char *path = ot_path_join(t->o.checkpoint, "best.onnx");
     if (!path)
         return OT_ENOMEM;
     ot_status st = ot_model_save(t->best, path);
@@ -219,46 +221,24 @@ ot_status ot_checkpoint_save(ot_trainer *t, const char **saved)
     if (mkdir(folder, 0777) != 0 && errno != EEXIST)
         return ot_fail(OT_EIO, "%s: cannot make the folder: %s", folder, strerror(errno));
     snprintf(name, sizeof(name), "step-%lld.onnx", (long long)t->at.batches_done);
-    char *path = join(folder, name), *latest = join(folder, "latest");
+    char *path = ot_path_join(folder, name), *latest = ot_path_join(folder, "latest");
     ot_status st = path && latest ? save_best(t) : OT_ENOMEM;
     if (st == OT_OK)
         st = save_model(t, path);
     if (st == OT_OK)
-        st = write_small(latest, name);
+        st = ot_file_write(latest, name, strlen(name));
     ot_free(latest);
     if (st != OT_OK) {
         ot_free(path);
         return ot_context(st, "checkpoint");
     }
-    forget_older(t, path);
+    ot_checkpoint_forget(t, path);
     *saved = t->last_saved;
     return OT_OK;
 }
 
 /* ---- Loading ------------------------------------------------------------------------------------------------------
  */
-
-static ot_status find_latest(char **path, const char *folder)
-{
-    char *latest = join(folder, "latest"), name[64];
-    ot_map map;
-    *path = NULL;
-    if (!latest)
-        return OT_ENOMEM;
-    ot_status st = ot_file_map(&map, latest);
-    ot_free(latest);
-    if (st != OT_OK)
-        return ot_context(st, "no checkpoint in '%s'", folder);
-    size_t n = map.n < sizeof(name) - 1 ? map.n : sizeof(name) - 1;
-    memcpy(name, map.bytes, n);
-    ot_file_unmap(&map);
-    name[n] = 0;
-    name[strcspn(name, "\n")] = 0;
-    if (strncmp(name, "step-", 5) != 0 || strchr(name, '/'))
-        return ot_fail(OT_EMODEL, "%s/latest: '%s' names no checkpoint", folder, name);
-    *path = join(folder, name);
-    return *path ? OT_OK : OT_ENOMEM;
-}
 
 /* The first line that differs, as an error. */
 static ot_status check_same_options(const ot_trainer *t, const char *saved)
@@ -314,7 +294,7 @@ static ot_status load_best(ot_trainer *t, const char *folder)
 {
     if (!t->o.keep_best || t->at.best < 0)
         return OT_OK;
-    char *path = join(folder, "best.onnx");
+    char *path = ot_path_join(folder, "best.onnx");
     if (!path)
         return OT_ENOMEM;
     ot_status st = ot_model_open(&t->best, path);
@@ -342,7 +322,7 @@ ot_status ot_checkpoint_load(ot_trainer *t, const char *folder)
 {
     char *path;
     ot_model *m;
-    OT_TRY(find_latest(&path, folder));
+    OT_TRY(ot_checkpoint_latest(&path, folder));
     ot_status st = ot_model_open(&m, path);
     if (st == OT_OK) {
         st = restore(t, m);
@@ -350,8 +330,16 @@ ot_status ot_checkpoint_load(ot_trainer *t, const char *folder)
     }
     if (st == OT_OK)
         st = load_best(t, folder);
-    if (st != OT_OK)
+    if (st != OT_OK) {
         st = ot_context(st, "%s", path);
-    ot_free(path);
-    return st;
+        ot_free(path);
+        return st;
+    }
+    if (t->o.checkpoint && strcmp(t->o.checkpoint, folder) == 0) {
+        ot_checkpoint_tidy(folder, path);
+        t->last_saved = path;
+    } else {
+        ot_free(path);
+    }
+    return OT_OK;
 }

@@ -138,6 +138,8 @@ static ot_status create(ot_trainer *t, const ot_train_options *o)
         OT_TRY(ot_executor_prepare(t->gather, t->input));
     OT_TRY(ot_executor_prepare(t->step, t->input));
     t->at.best = -1;
+    if (o->checkpoint || o->resume)
+        OT_TRY(ot_checkpoint_fingerprint(t));
     return o->resume ? ot_checkpoint_load(t, o->resume) : OT_OK;
 }
 

@@ -40,8 +40,9 @@ struct ot_trainer {
     float rate[OT_MAX_GROUPS];
     int64_t number, t, first; /* scalars that the step reads */
     ot_progress at;
-    ot_model *best;                  /* keep_best: the weights of the best epoch */
-    char *last_saved, *saved_before; /* names of this run's checkpoints; the older is removed */
+    ot_model *best;                     /* keep_best: the weights of the best epoch */
+    uint64_t trained_hash, frozen_hash; /* of the names that train; of the names and bits that do not */
+    char *last_saved, *saved_before;    /* names of this run's checkpoints; the older is removed */
     atomic_int stop, snapshot;
 };
 
@@ -51,6 +52,8 @@ ot_status ot_trainer_batch(ot_trainer *t, const ot_batch *b, bool last_of_epoch,
 ot_status ot_trainer_write_back(const ot_trainer *t, ot_model *m);
 
 /* checkpoint.c */
+/* What a resumed run is compared by, besides its options; before the first save or load. */
+ot_status ot_checkpoint_fingerprint(ot_trainer *t);
 ot_status ot_checkpoint_save(ot_trainer *t, const char **path);
 /* Weights, state and progress from the folder's latest checkpoint.  OT_EARG: the options contradict it. */
 ot_status ot_checkpoint_load(ot_trainer *t, const char *folder);
