@@ -26,6 +26,7 @@ add_executable(onnxtune-tests tests/harness.c tests/op_case.c tests/pictures.c t
     tests/test_reduce.c
     tests/test_relu.c
     tests/test_reshape.c
+    tests/test_session.c
     tests/test_softmax.c
     tests/test_surgery.c)
 target_include_directories(onnxtune-tests PRIVATE . runtime tests ${PROTO_INCLUDE} ${PROTOBUF_C_INCLUDE})

@@ -163,6 +163,7 @@ static void mnist(void)
 }
 
 const ot_test session_tests[] = {
+    { "photos", photos },
     { "resnet18", resnet18 },
     { "resnet34", resnet34 },
     { "squeezenet", squeezenet },
