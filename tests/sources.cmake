@@ -20,6 +20,7 @@ add_executable(onnxtune-tests tests/harness.c tests/op_case.c tests/pictures.c t
     tests/test_metadata.c
     tests/test_model.c
     tests/test_movement.c
+    tests/test_norm.c
     tests/test_npy.c
     tests/test_optimiser_step.c
     tests/test_pool.c
