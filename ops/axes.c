@@ -54,8 +54,6 @@ ot_status ot_axes_of(const ot_infer *c, int i, int rank, bool mark[OT_MAX_RANK],
     ot_dim v[OT_MAX_RANK];
     memset(mark, 0, OT_MAX_RANK * sizeof(*mark));
     OT_TRY(ot_known_ints(c, i, OT_MAX_RANK, v, count));
-    if (*count < 0)
-        return ot_fail(OT_EUNSUPPORTED, "the axes depend on data");
     for (int k = 0; k < *count; k++) {
         int axis;
         OT_TRY(ot_axis(&axis, v[k], rank));

@@ -135,6 +135,11 @@ static bool combine(ot_infer *c, char op, ot_dim a, ot_dim b, ot_dim *out)
             return false;
         *out = numbers ? a / b : ot_dim_div(c, a, b);
         return true;
+    case 'm': /* of numbers that are not negative, where both kinds of remainder agree */
+        if (!numbers || a < 0 || b <= 0)
+            return false;
+        *out = a % b;
+        return true;
     case 'x':
         *out = a == b ? a : numbers ? (a > b ? a : b) : ot_dim_unknown(c);
         return true;
@@ -149,12 +154,12 @@ static bool combine(ot_infer *c, char op, ot_dim a, ot_dim b, ot_dim *out)
 /* Small integers that stand for shapes are computed while shapes are. */
 static void carry_value(ot_infer *c)
 {
-    static const char *const names[] = { "Add", "Sub", "Mul", "Div", "Max", "Min" };
+    static const char *const names[] = { "Add", "Sub", "Mul", "Div", "Max", "Min", "Mod" };
     const ot_fact *a = c->x[0], *b = c->x[1];
     char op = 0;
-    for (int i = 0; i < 6; i++)
+    for (int i = 0; i < 7; i++)
         if (strcmp(names[i], c->node->op->name) == 0)
-            op = "ASMDxn"[i];
+            op = "ASMDxnm"[i];
     if (!op || !a->value || !b->value || (a->dtype != OT_INT64 && a->dtype != OT_INT32) || a->rank > 1 || b->rank > 1)
         return;
     int n = a->n_value == 1 ? b->n_value : a->n_value;

@@ -60,6 +60,44 @@ static ot_pair_row *row_of(const ot_node *n, ot_dtype t)
     return NULL;
 }
 
+/* Whether two known elements compare so, where that can be said: a dimension is never negative. */
+static bool decide(const char *name, ot_dim p, ot_dim q, bool *yes)
+{
+    bool open = ot_is_symbol(p) || ot_is_symbol(q);
+    bool apart = (ot_is_symbol(p) && !ot_is_symbol(q) && q < 0) || (ot_is_symbol(q) && !ot_is_symbol(p) && p < 0);
+    if (strcmp(name, "Equal") == 0) {
+        *yes = p == q;
+        return p == q || apart || !open;
+    }
+    if (open)
+        return false;
+    *yes = strcmp(name, "And") == 0           ? p && q
+           : strcmp(name, "Or") == 0          ? p || q
+           : strcmp(name, "Xor") == 0         ? !p != !q
+           : strcmp(name, "Less") == 0        ? p < q
+           : strcmp(name, "LessOrEqual") == 0 ? p <= q
+           : strcmp(name, "Greater") == 0     ? p > q
+                                              : p >= q;
+    return true;
+}
+
+static void carry_value(ot_infer *c)
+{
+    const ot_fact *a = c->x[0], *b = c->x[1];
+    if (!a->value || !b->value || a->rank > 1 || b->rank > 1 || a->dtype == OT_UINT64)
+        return;
+    int n = a->n_value == 1 ? b->n_value : a->n_value;
+    ot_dim *v = ot_value_alloc(c, n);
+    for (int i = 0; v && i < n; i++) {
+        bool yes;
+        if (!decide(c->node->op->name, a->value[a->n_value == 1 ? 0 : i], b->value[b->n_value == 1 ? 0 : i], &yes))
+            return;
+        v[i] = yes;
+    }
+    c->y[0].value = v;
+    c->y[0].n_value = v ? n : 0;
+}
+
 static ot_status compare_infer(ot_infer *c)
 {
     OT_TRY(ot_broadcast_shape(c));
@@ -67,20 +105,7 @@ static ot_status compare_infer(ot_infer *c)
     if (!row_of(c->node, t == OT_FLOAT16 || t == OT_BFLOAT16 ? OT_FLOAT : t))
         return ot_fail(OT_ESHAPE, "not defined for %s", ot_dtype_name(t));
     c->y[0].dtype = OT_BOOL;
-    const ot_fact *a = c->x[0], *b = c->x[1];
-    if (strcmp(c->node->op->name, "Equal") != 0 || !a->value || !b->value || a->rank > 1 || b->rank > 1)
-        return OT_OK;
-    int n = a->n_value == 1 ? b->n_value : a->n_value;
-    ot_dim *v = ot_value_alloc(c, n);
-    for (int i = 0; v && i < n; i++) {
-        ot_dim p = a->value[a->n_value == 1 ? 0 : i], q = b->value[b->n_value == 1 ? 0 : i];
-        bool below = (ot_is_symbol(p) && !ot_is_symbol(q) && q < 0) || (ot_is_symbol(q) && !ot_is_symbol(p) && p < 0);
-        if (p != q && !below && (ot_is_symbol(p) || ot_is_symbol(q))) /* a dimension is never negative */
-            return OT_OK;
-        v[i] = p == q;
-    }
-    c->y[0].value = v;
-    c->y[0].n_value = v ? n : 0;
+    carry_value(c);
     return OT_OK;
 }
 
@@ -108,7 +133,14 @@ static ot_status not_infer(ot_infer *c)
 {
     if (c->x[0]->dtype != OT_BOOL)
         return ot_fail(OT_ESHAPE, "input 0 is %s, wanted is bool", ot_dtype_name(c->x[0]->dtype));
-    return ot_same_shape(c);
+    OT_TRY(ot_same_shape(c));
+    const ot_fact *x = c->x[0];
+    ot_dim *v = x->value ? ot_value_alloc(c, x->n_value) : NULL;
+    for (int i = 0; v && i < x->n_value; i++)
+        v[i] = !x->value[i];
+    c->y[0].value = v;
+    c->y[0].n_value = v ? x->n_value : 0;
+    return OT_OK;
 }
 
 static ot_status not_run(const ot_run *r)

@@ -9,11 +9,13 @@
 #include <math.h>
 #include <string.h>
 
-/* The axes given, as marks; all of them when there are none, unless that means no reduction. */
-static ot_status reduced_axes(ot_infer *c, int input, int rank, bool *mark)
+/* The axes given, as marks; all of them when there are none, unless that means no reduction; *known: false when they
+ * are not known yet. */
+static ot_status reduced_axes(ot_infer *c, int input, int rank, bool *mark, bool *known)
 {
     int count;
     OT_TRY(ot_axes_of(c, input, rank, mark, &count));
+    *known = count >= 0;
     if (count == 0 && !ot_attr_int(c->node, "noop_with_empty_axes", 0))
         for (int d = 0; d < rank; d++)
             mark[d] = true;
@@ -43,16 +45,21 @@ static char what_of(const ot_node *n)
 static ot_status reduce_infer(ot_infer *c)
 {
     const ot_fact *x = c->x[0];
-    bool mark[OT_MAX_RANK], keep = ot_attr_int(c->node, "keepdims", 1) != 0;
+    bool mark[OT_MAX_RANK], known, keep = ot_attr_int(c->node, "keepdims", 1) != 0;
     ot_dim dim[OT_MAX_RANK];
     int rank = 0;
     OT_TRY(ot_rank_between(c, 0, 0, OT_MAX_RANK));
     bool is_int = ot_dtype_is_int(x->dtype) && ot_dtype_bits(x->dtype) >= 8;
     if (!is_int && !(x->dtype == OT_BOOL && !is_sum_like(what_of(c->node))))
         OT_TRY(ot_needs_float(c, 0));
-    OT_TRY(reduced_axes(c, 1, x->rank, mark));
+    OT_TRY(reduced_axes(c, 1, x->rank, mark, &known));
+    c->y[0].dtype = x->dtype;
+    if (!known && !keep)
+        return OT_OK;
     for (int d = 0; d < x->rank; d++)
-        if (!mark[d])
+        if (!known)
+            dim[rank++] = ot_dim_unknown(c);
+        else if (!mark[d])
             dim[rank++] = x->dim[d];
         else if (keep)
             dim[rank++] = 1;

@@ -157,6 +157,9 @@ static ot_status squeeze_infer(ot_infer *c)
     int count, rank = 0;
     OT_TRY(any_rank(c));
     OT_TRY(ot_axes_of(c, 1, x->rank, mark, &count));
+    c->y[0].dtype = x->dtype;
+    if (count < 0)
+        return OT_OK;
     bool all = c->n_in < 2 || !c->x[1];
     for (int i = 0; i < x->rank; i++) {
         bool drop = all ? x->dim[i] == 1 : mark[i];
@@ -177,6 +180,9 @@ static ot_status unsqueeze_infer(ot_infer *c)
     int count;
     OT_TRY(any_rank(c));
     OT_TRY(ot_known_ints(c, 1, OT_MAX_RANK, axes, &count));
+    c->y[0].dtype = x->dtype;
+    if (count < 0)
+        return OT_OK;
     if (x->rank + count > OT_MAX_RANK)
         return ot_fail(OT_EUNSUPPORTED, "rank %d; the most is %d", x->rank + count, OT_MAX_RANK);
     OT_TRY(ot_axes_of(c, 1, x->rank + count, mark, &count));

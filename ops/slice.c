@@ -76,8 +76,11 @@ static ot_status read_slices(ot_infer *c, int first, int rank, slices *s)
     n = (int)c->x[first]->dim[0];
     OT_TRY(ot_known_ints(c, first + 2, OT_MAX_RANK, axes, &n_axes));
     bool given = first + 2 < c->n_in && c->x[first + 2];
-    if (n_axes < 0)
-        return ot_fail(OT_EUNSUPPORTED, "the axes depend on data");
+    if (n_axes < 0) { /* any dimension may be cut */
+        for (int d = 0; d < rank; d++)
+            s->cut[d] = true;
+        return OT_OK;
+    }
     if (given && n_axes != n)
         return ot_fail(OT_ESHAPE, "%d axes for %d starts", n_axes, n);
     for (int k = 0; k < n; k++) {
@@ -91,7 +94,7 @@ static ot_status read_slices(ot_infer *c, int first, int rank, slices *s)
     OT_TRY(spread(c, first, first + 1, n, axis, s->end, s->known));
     OT_TRY(spread(c, first, first + 3, n, axis, s->step, s->known));
     for (int d = 0; d < rank; d++)
-        if (s->cut[d] && s->step[d] == 0)
+        if (s->cut[d] && s->known[d] && s->step[d] == 0)
             return ot_fail(OT_EMODEL, "the step along axis %d is 0", d);
     return OT_OK;
 }

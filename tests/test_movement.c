@@ -150,6 +150,23 @@ static const op_case where_rows[] = {
 
 #define TO(t) .attrs = OT_ATTRS(OT_INT("to", t))
 
+/* Elements that are known while shapes are: the last node of each is never run. */
+static const op_case known_rows[] = {
+    { .op = "Mod", .in = { OP_SHAPE(7), OP_SHAPE(3) }, OP_WANT(1) },
+    { .op = "Less", .in = { OP_SHAPE(7, 2), OP_SHAPE(3) }, OP_WANT(0, 1) },
+    { .op = "GreaterOrEqual", .in = { OP_SHAPE(7, 3), OP_SHAPE(3) }, OP_WANT(1, 1) },
+    { .op = "Div", .in = { OP_SHAPE(-7, 7), OP_SHAPE(2) }, OP_WANT(-3, 3) },
+    { .op = "Slice",
+      .in = { OP_SHAPE(4, 5, 6), OP_SHAPE(-1), OP_SHAPE(-9), OP_SHAPE(0), OP_SHAPE(-2) },
+      OP_WANT(6, 4) },
+    { .op = "Gather", .in = { OP_SHAPE(4, 5, 6), OP_SHAPE(-1, 0) }, OP_WANT(6, 4) },
+    { .op = "Concat", AXIS(0), .in = { OP_SHAPE(4), OP_SHAPE(5, 6) }, OP_WANT(4, 5, 6) },
+    { .op = "Squeeze", .in = { OP_X(1, 3), I64(1, 0) }, .fails = "depends on data" },
+    { .op = "ReduceSum", .in = { OP_X(1, 3), I64(1, 0) }, .fails = "depends on data" },
+    { .op = "Slice", .in = { OP_F(7), OP_SHAPE(1), OP_SHAPE(2), I64(1, 0) }, .fails = "depends on data" },
+    { 0 },
+};
+
 static const op_case cast_rows[] = {
     { .op = "Cast",
       TO(OT_INT32),
@@ -230,6 +247,11 @@ static void where(void)
     op_cases_run(where_rows);
 }
 
+static void known(void)
+{
+    op_cases_run(known_rows);
+}
+
 static void cast(void)
 {
     op_cases_run(cast_rows);
@@ -240,5 +262,6 @@ static void shapes(void)
     op_cases_run(shape_rows);
 }
 
-const ot_test movement_tests[] = { { "concat", concat }, { "slice", slice }, { "pad", pad },       { "gather", gather },
-                                   { "where", where },   { "cast", cast },   { "shapes", shapes }, { 0 } };
+const ot_test movement_tests[] = { { "concat", concat }, { "slice", slice },   { "pad", pad },
+                                   { "gather", gather }, { "where", where },   { "known", known },
+                                   { "cast", cast },     { "shapes", shapes }, { 0 } };
