@@ -58,6 +58,10 @@ typedef struct ot_version {
 /* Fast: nothing is opened or measured. */
 OT_API void ot_version_info(ot_version *out);
 
+/* Bytes as a whole file: written to a temporary name in the same folder, fsync'd and renamed, so that a crash leaves
+ * the old file or the new one.  OT_EIO. */
+OT_API ot_status ot_file_write(const char *path, const void *bytes, size_t n);
+
 /* ---- Tensors ----------------------------------------------------------------------------------------------- */
 
 /* Element types; the numbers are those of ONNX's TensorProto.DataType. */

@@ -64,6 +64,6 @@ typedef struct ot_strings {
 void ot_strings_add(ot_strings *l, const char *s);
 
 /* Keys of long options without a letter, beyond any character. */
-enum { OT_KEY_COMMON = 1000, OT_KEY_IMAGE = 1100, OT_KEY_TRAIN = 1200, OT_KEY_OWN = 1400 };
+enum { OT_KEY_COMMON = 1000, OT_KEY_IMAGE = 1100, OT_KEY_TRAIN = 1200, OT_KEY_DATA = 1300, OT_KEY_OWN = 1400 };
 
 #endif

@@ -10,6 +10,9 @@ static const ot_command commands[] = {
     { "run", ot_cmd_run, "run a model on tensors or pictures, and look at any value of its graph" },
     { "predict", ot_cmd_predict, "the most likely classes of pictures" },
     { "surgery", ot_cmd_surgery, "cut the end off a model and grow a new one" },
+    { "tune", ot_cmd_tune, "fine-tune or train a model on a folder of pictures" },
+    { "lr-find", ot_cmd_lr_find, "the loss against a growing rate, and the suggested rate" },
+    { "eval", ot_cmd_eval, "loss, accuracy, figures a class and the confusion matrix" },
     { "export", ot_cmd_export, "the finished model for others, verified" },
 };
 #define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))

@@ -3,17 +3,23 @@ find_path(JANSSON_INCLUDE jansson.h REQUIRED)
 find_library(JANSSON NAMES jansson REQUIRED)
 add_executable(onnxtune-command
     tools/args.c
+    tools/cmd_eval.c
     tools/cmd_export.c
+    tools/cmd_lr_find.c
     tools/cmd_predict.c
     tools/cmd_run.c
     tools/cmd_show.c
     tools/cmd_surgery.c
+    tools/cmd_tune.c
     tools/fill.c
+    tools/history.c
     tools/model_file.c
     tools/onnxtune.c
     tools/output.c
     tools/progress.c
-    tools/tool.c)
+    tools/svg.c
+    tools/tool.c
+    tools/train_args.c)
 set_target_properties(onnxtune-command PROPERTIES OUTPUT_NAME onnxtune)
 target_compile_definitions(onnxtune-command PRIVATE _GNU_SOURCE)
 target_include_directories(onnxtune-command PRIVATE tools ${JANSSON_INCLUDE})

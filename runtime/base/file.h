@@ -33,7 +33,4 @@ ot_status ot_writer_commit(ot_writer *w);
 /* Closes w and removes the temporary file; NULL is fine. */
 void ot_writer_abort(ot_writer *w);
 
-/* One buffer as a whole file, through a writer. */
-ot_status ot_file_write(const char *path, const void *bytes, size_t n);
-
 #endif
