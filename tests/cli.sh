@@ -205,6 +205,179 @@ error "predict: two means" 2 "mean"
 run predict tiny.onnx red.ppm --top 0
 error "predict: --top 0" 2 "top"
 
+# ---- surgery ----
+run surgery tiny.onnx --cut -3 --append "conv 3 3x3 pad=1; gap; flatten; logsoftmax" -o grown.onnx
+check "surgery" 0
+says "surgery: what came out" out '^grown.onnx: 7 layers, 227 parameters, output .* float\[N,3\]$'
+run show grown.onnx
+check "surgery: the result is a model" 0
+says "surgery: the new layers" out ' Conv +\[N,3,32,32\] +111$'
+run run grown.onnx --fill random
+check "surgery: the result runs" 0
+cp grown.onnx again.onnx
+run surgery tiny.onnx --cut pool --append "conv 3 3x3 pad=1; gap; flatten; logsoftmax" -o grown.onnx --json
+json "surgery --json is JSON"
+if cmp -s grown.onnx again.onnx; then ok "surgery: the same seed, the same weights"; else
+    if [ "$(stat -c %s grown.onnx)" -ge "$(stat -c %s again.onnx)" ]; then ok "surgery: by name as by number"; else bad "surgery: by name as by number"; fi
+fi
+run surgery tiny.onnx --append softmax --rename scores=logits --set-batch 4 -o renamed.onnx
+check "surgery --rename --set-batch" 0
+run show renamed.onnx
+says "surgery --set-batch: the input" out 'float\[4,3,32,32\]'
+says "surgery --rename: the name" out 'logits'
+run surgery tiny.onnx --cut 99 -o bad.onnx
+error "surgery: no such layer" 2 "tiny.onnx: .*99"
+run surgery tiny.onnx --append "conv" -o bad.onnx
+error "surgery: half a layer" 2 "tiny.onnx: .*conv"
+run surgery tiny.onnx --cut -1
+error "surgery without -o" 2 "-o"
+run surgery tiny.onnx -o bad.onnx
+error "surgery without anything to do" 2 "--cut"
+run surgery tiny.onnx --cut -1 -o nosuch/bad.onnx
+error "surgery: no folder for the result" 1 "nosuch/bad.onnx: "
+if [ -e bad.onnx ]; then bad "surgery: no file after an error"; else ok "surgery: no file after an error"; fi
+
+# ---- tune ----
+run tune tiny.onnx --data data --lr .05 --epochs 4 --batch 4 -o out.onnx --history h.csv
+check "tune" 0
+says "tune: a line an epoch" out '^ +4 +[0-9.]+ +[0-9.]+ +100\.00 % +0\.05 '
+says "tune: what trains" err '126 of 126 parameters'
+if [ "$(wc -l <h.csv)" = 5 ] && head -n 1 h.csv | grep -q '^epoch,step,train_loss,'; then ok "tune --history"; else bad "tune --history"; fi
+run predict out.onnx red.ppm blue.ppm --top 1 --json
+says "tune: it learnt red" out '"label": "red"'
+says "tune: it learnt blue" out '"label": "blue"'
+run tune tiny.onnx --data data --lr .05 --epochs 4 --batch 4 -o out2.onnx --quiet --threads 1 --loaders 1
+check "tune --quiet" 0
+silent "tune --quiet: nothing on stderr" err
+if cmp -s out.onnx out2.onnx; then ok "tune: the same bits with one thread"; else bad "tune: the same bits with one thread"; fi
+run tune tiny.onnx --data data --lr 1e-3,1e-2,5e-2 --cycles 2 --cycle-mult 2 --batch 4 --keep best -o out3.onnx --json
+check "tune --cycles --json" 0
+json "tune --json is JSON"
+if [ "$(grep -c '"epoch":' out)" = 3 ]; then ok "tune --cycles 2 --cycle-mult 2: three epochs"; else bad "tune --cycles 2 --cycle-mult 2: three epochs"; fi
+run tune tiny.onnx --data data --freeze-to -1 --optimizer adam --lr .01 --one-cycle 2 --batch 4 --augment none -o out4.onnx
+check "tune --freeze-to --one-cycle" 0
+says "tune --freeze-to: what trains" err '10 of 126 parameters; 0 of 1 Batch'
+run tune tiny.onnx --data data --lr .05 --steps 3 --batch 4 -o out5.onnx
+check "tune --steps" 0
+says "tune --steps: so many" err '1 epochs, 3 steps'
+for bits in "--epochs 2 --cycles 2" "--cycle-len 2" "--optimizer best" "--lr x" "--lr 1,,2" "--momentum 2" "--batch 0" "--nesterov --momentum 0" "--memory 5Q" "--augment all" "--keep both" "--label-smoothing 2"; do
+    # shellcheck disable=SC2086
+    run tune tiny.onnx --data data -o bad.onnx $bits
+    error "tune $bits" 2 "$(set -- $bits; echo "${1#--}")"
+done
+run tune tiny.onnx --data data
+error "tune without -o" 2 "-o"
+run tune tiny.onnx -o bad.onnx
+error "tune without --data" 2 "--data"
+run tune tiny.onnx --data nosuch -o bad.onnx
+error "tune: no folder" 1 "nosuch: "
+run tune grown.onnx --data data -o bad.onnx
+error "tune: three outputs for two classes" 1 "grown.onnx: .*3.*2"
+run tune tiny.onnx --data data --freeze-to 9 -o bad.onnx
+error "tune: no such layer" 2 "tiny.onnx: .*9"
+if [ -e bad.onnx ]; then bad "tune: no file after an error"; else ok "tune: no file after an error"; fi
+
+# A signal in the middle: the state is saved, the exit code says so, and a resumed run ends with the same bits.
+long=(tune tiny.onnx --data data --lr .01 --epochs 400 --batch 2 --quiet)
+run "${long[@]}" -o whole.onnx
+check "tune: a longer run" 0
+for signal in INT:130 TERM:143; do
+    rm -rf stop.onnx stop.onnx.ckpt
+    env --default-signal=INT,TERM "$ot" "${long[@]}" -o stop.onnx >out 2>err </dev/null &
+    pid=$!
+    for _ in $(seq 200); do [ -e stop.onnx.ckpt/latest ] && break; sleep 0.01; done
+    kill -"${signal%:*}" $pid
+    wait $pid
+    rc=$?
+    check "tune: SIG${signal%:*}" "${signal#*:}"
+    says "tune: SIG${signal%:*}: how to go on" err '--resume stop.onnx.ckpt'
+    if [ -e stop.onnx ]; then bad "tune: SIG${signal%:*}: no result"; else ok "tune: SIG${signal%:*}: no result"; fi
+done
+run "${long[@]}" -o stop.onnx --resume stop.onnx.ckpt
+check "tune --resume" 0
+run export whole.onnx -o a.onnx --quiet
+run export stop.onnx -o b.onnx --quiet
+run run a.onnx --fill random
+cp out first
+run run b.onnx --fill random
+if cmp -s out first; then ok "tune --resume: the same bits"; else bad "tune --resume: the same bits"; fi
+run "${long[@]}" --batch 4 -o stop.onnx --resume stop.onnx.ckpt
+error "tune --resume with other options" 2 "steps"
+run "${long[@]}" -o stop.onnx --resume nosuch
+error "tune --resume: no checkpoint" 1 "nosuch"
+
+# ---- lr-find ----
+run lr-find tiny.onnx --data data --batch 4 --steps 40 -o rate.svg
+check "lr-find" 0
+says "lr-find: the suggestion" out '^suggested rate: [0-9.e-]+$'
+says "lr-find -o: a picture" rate.svg '^<svg .*</svg>|^<svg '
+run lr-find tiny.onnx --data data --batch 4 --steps 40 --json
+json "lr-find --json is JSON"
+run lr-find tiny.onnx --data data --find-from 1 --find-to .1
+error "lr-find: from above to" 2 "find-from"
+
+# ---- eval ----
+run eval out.onnx --data data
+check "eval" 0
+says "eval: the sum" out '^8 pictures: loss [0-9.]+, accuracy 100.00 % \(0 wrong\)$'
+says "eval: a class" out '^red +4 +4 +100.00 %'
+says "eval: the matrix" out '^blue +4 +0$'
+run eval out.onnx --data data --tta 3 --split train --json
+check "eval --tta --split --json" 0
+json "eval --json is JSON"
+says "eval --split train" out '"samples": 16'
+run eval out.onnx --data data --split test
+error "eval --split test" 2 "split"
+run eval grown.onnx --data data
+error "eval: three outputs for two classes" 1 "grown.onnx: .*3.*2"
+
+# ---- show, of training ----
+run show tiny.onnx --freeze-to 1
+check "show --freeze-to" 0
+says "show --freeze-to: frozen" out ' conv .* frozen'
+says "show --freeze-to: trains" out ' bn .* yes +statistics update'
+run show tiny.onnx --freeze-to 1 --json
+json "show --freeze-to --json is JSON"
+says "show --freeze-to --json: trains" out '"trains": true'
+run show tiny.onnx --grad
+check "show --grad" 0
+says "show --grad: the optimiser" out 'SgdStep'
+run show tiny.onnx --grad -o step.onnx
+check "show --grad -o" 0
+run show step.onnx
+says "show --grad -o: a graph" out 'SgdStep'
+
+# ---- export ----
+run export out.onnx --fold-bn --with-softmax -o final.onnx
+check "export" 0
+says "export: verified" out '^verified: '
+run show final.onnx
+if grep -q BatchNormalization out; then bad "export --fold-bn"; else ok "export --fold-bn"; fi
+says "export --with-softmax" out 'Softmax'
+run export out.onnx --fold-bn -o final.onnx --json
+check "export --json" 0
+json "export --json is JSON"
+run export out.onnx --opset 21 --external-data weights.bin --set-batch 2 -o external.onnx
+check "export --opset --external-data" 0
+run show external.onnx
+says "export --opset" out 'opset 21$'
+says "export --set-batch" out 'float\[2,3,32,32\]'
+run export out.onnx --opset 9 -o bad.onnx
+error "export: downwards" 1 "out.onnx: .*9"
+run export out.onnx
+error "export without -o" 2 "-o"
+
+# ---- a terminal ----
+if command -v script >/dev/null; then
+    TERM=xterm script -qec "$ot tune tiny.onnx --data data --epochs 2 --batch 4 -o tty.onnx" typescript >/dev/null </dev/null
+    says "a terminal: the bar" typescript '\[[#.]{20}\] [0-9]+/8'
+    says "a terminal: rewritten in place" typescript $'\r'
+    says "a terminal: bold heads" <(TERM=xterm script -qec "$ot show tiny.onnx" /dev/null </dev/null) $'\033\\[1m'
+    if TERM=xterm NO_COLOR=1 script -qec "$ot show tiny.onnx" /dev/null </dev/null | grep -q $'\033'; then bad "NO_COLOR"; else ok "NO_COLOR"; fi
+else
+    skip "a terminal: no script command"
+fi
+
 models=${ONNXTUNE_SHARED:-}/data/models photos=${ONNXTUNE_SHARED:-}/data/photos
 if [ -f "$models/resnet34-grown.onnx" ]; then
     run predict "$models/resnet34-grown.onnx" "$photos/dog-samoyed.jpg" --labels "$models/imagenet_classes.txt" --top 1

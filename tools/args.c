@@ -174,7 +174,7 @@ enum { DEVICE = OT_KEY_COMMON, THREADS, SEED, MEMORY, FAST, JSON, QUIET, USAGE }
 static const struct argp_option common_options[] = {
     { NULL, 0, NULL, 0, "Common options:", 90 },
     { "device", DEVICE, "NAME", 0, "where it runs: cpu (default: cpu)", 0 },
-    { "threads", THREADS, "N", 0, "threads of the arithmetic (default: the physical cores of this process)", 0 },
+    { "threads", THREADS, "N", 0, "threads of the arithmetic (default: the physical cores it may use)", 0 },
     { "seed", SEED, "S", 0, "of all random numbers (default: 42)", 0 },
     { "memory", MEMORY, "SIZE", 0, "cap on memory, in bytes or with K, M, G (default: none)", 0 },
     { "fast", FAST, NULL, 0, "may give up the same bits for speed", 0 },

@@ -222,7 +222,7 @@ static bool progress(void *ctx, int64_t done, int64_t total)
 {
     static int64_t before, passes; /* each augmented pass counts from the start */
     const eval_args *a = ctx;
-    passes += done < before;
+    passes += done <= before;
     before = done;
     ot_progress_show(&(ot_progress_state){ "evaluating", passes * total + done, (1 + a->o.tta) * total, NAN, NAN });
     return true;

@@ -79,44 +79,65 @@ static const struct argp argp = {
 
 /* ---- Verifying ---------------------------------------------------------------------------------------------- */
 
-/* The first output for random inputs as new numbers (free them); NULL with *why where that cannot be. */
-static double *outcome(const ot_model *m, const char *path, const export_args *a, int64_t *count, int *code,
-                       const char **why)
+/* Inputs of one run, and the first output. */
+typedef struct outcome {
+    int64_t n_input;
+    ot_tensor **input; /* owned */
+    double *y;         /* NULL: was not run */
+    int64_t count;
+} outcome;
+
+static void release(outcome *r)
 {
-    double *y = NULL;
-    ot_session *s = ot_open_session(m, path, &a->common, NULL, code);
-    if (!s)
-        return NULL;
-    int64_t n = ot_session_input_count(s);
-    ot_tensor **owned = ot_tool_calloc((size_t)n, sizeof(*owned));
-    ot_tensor *input = ot_tool_calloc((size_t)n, sizeof(*input));
+    for (int64_t i = 0; i < r->n_input; i++)
+        ot_tensor_free(r->input[i]);
+    free(r->input);
+    free(r->y);
+}
+
+/* Random inputs; false where the shape of one is open. */
+static bool make_inputs(outcome *r, const ot_session *s, uint64_t seed, ot_status *st)
+{
+    r->n_input = ot_session_input_count(s);
+    r->input = ot_tool_calloc((size_t)r->n_input, sizeof(ot_tensor *));
+    for (int64_t i = 0; i < r->n_input && *st == OT_OK; i++) {
+        ot_tensor shape;
+        *st = ot_session_input(s, i, &shape);
+        if (*st == OT_OK && !ot_settle_shape(&shape))
+            return false;
+        if (*st == OT_OK)
+            *st = ot_fill_create(&r->input[i], &shape, seed, (uint64_t)i);
+    }
+    return true;
+}
+
+/* Runs on `like`'s inputs, or on new ones.  An exit code; r->y stays NULL where the inputs do not settle. */
+static int run_once(outcome *r, const outcome *like, const ot_model *m, const char *path, const export_args *a)
+{
+    int code = OT_EXIT_OK;
     ot_status st = OT_OK;
-    for (int64_t i = 0; i < n && st == OT_OK && !*why; i++) {
-        st = ot_session_input(s, i, &input[i]);
-        if (st == OT_OK && !ot_settle_shape(&input[i]))
-            *why = "the shape of an input is open";
-        else if (st == OT_OK)
-            st = ot_fill_create(&owned[i], &input[i], a->common.seed, (uint64_t)i);
-        if (owned[i])
-            input[i] = *owned[i];
-    }
-    if (st == OT_OK && !*why)
-        st = ot_session_run(s, input, n);
+    ot_session *s = ot_open_session(m, path, &a->common, NULL, &code);
+    if (!s)
+        return code;
+    bool settled = like || make_inputs(r, s, a->common.seed, &st);
+    const outcome *from = like ? like : r;
+    ot_tensor *x = ot_tool_calloc((size_t)from->n_input, sizeof(*x));
+    for (int64_t i = 0; i < from->n_input && settled && st == OT_OK; i++)
+        x[i] = *from->input[i];
+    if (settled && st == OT_OK)
+        st = ot_session_run(s, x, from->n_input);
     if (st != OT_OK) {
-        *code = ot_tool_failed(st, path);
-    } else if (!*why) {
+        code = ot_tool_failed(st, path);
+    } else if (settled) {
         const ot_tensor *t = ot_session_output(s, 0);
-        *count = ot_tensor_count(t);
-        y = ot_tool_calloc((size_t)*count, sizeof(*y));
-        for (int64_t i = 0; i < *count; i++)
-            y[i] = ot_tensor_get(t, i);
+        r->count = ot_tensor_count(t);
+        r->y = ot_tool_calloc((size_t)r->count, sizeof(*r->y));
+        for (int64_t i = 0; i < r->count; i++)
+            r->y[i] = ot_tensor_get(t, i);
     }
-    for (int64_t i = 0; i < n; i++)
-        ot_tensor_free(owned[i]);
-    free(owned);
-    free(input);
+    free(x);
     ot_session_close(s);
-    return y;
+    return code;
 }
 
 /* The largest difference, as a share of the largest value. */
@@ -134,14 +155,12 @@ static double difference(const double *a, const double *b, int64_t n)
 
 static int compare(const export_args *a, const ot_model *before, const ot_model *after, json_t *result)
 {
-    int64_t n = 0, k = 0;
-    int code = OT_EXIT_OK;
-    const char *why = NULL;
-    double *y = outcome(after, a->out, a, &n, &code, &why);
-    double *x =
-        code == OT_EXIT_OK && !why && !a->opts.with_softmax ? outcome(before, a->model, a, &k, &code, &why) : NULL;
-    if (x && y) {
-        double d = n == k ? difference(x, y, n) : INFINITY;
+    outcome old = { 0 }, now = { 0 };
+    int code = run_once(&now, NULL, after, a->out, a);
+    if (code == OT_EXIT_OK && now.y && !a->opts.with_softmax)
+        code = run_once(&old, &now, before, a->model, a);
+    if (code == OT_EXIT_OK && old.y) {
+        double d = old.count == now.count ? difference(old.y, now.y, old.count) : INFINITY;
         json_object_set_new(result, "difference", ot_json_real(d));
         if (!(d <= TOLERANCE)) {
             ot_tool_error("%s: on random input it differs from %s by %g of the largest output, %g is allowed", a->out,
@@ -151,10 +170,10 @@ static int compare(const export_args *a, const ot_model *before, const ot_model 
             printf("verified: on random input it differs from %s by %.2g of the largest output\n", a->model, d);
         }
     } else if (code == OT_EXIT_OK && !a->common.json) {
-        printf("verified: it opens%s%s\n", y ? " and runs" : "; not run: ", y ? "" : why);
+        printf("verified: it opens%s\n", now.y ? " and runs" : "; not run: the shape of an input is open");
     }
-    free(x);
-    free(y);
+    release(&old);
+    release(&now);
     return code;
 }
 

@@ -1,6 +1,7 @@
 /* onnxtune show: what is in a model, and what running it takes. */
 #include "model_file.h"
 #include "output.h"
+#include "show_training.h"
 
 #include <string.h>
 
@@ -9,7 +10,8 @@ typedef struct show_args {
     const char *model;
     ot_strings names; /* of --shape */
     ot_tensor *shape; /* one a name */
-    bool explain;
+    bool explain, grad, freezes;
+    const char *freeze_to, *out;
 } show_args;
 
 typedef struct show {
@@ -20,13 +22,18 @@ typedef struct show {
     bool has_memory, open;
     ot_memory memory;
     char *explained;
+    ot_trainer *trainer; /* NULL: how it trains is not asked for */
+    ot_dataset data;     /* of the trainer */
 } show;
 
-enum { SHAPE = OT_KEY_OWN, EXPLAIN };
+enum { SHAPE = OT_KEY_OWN, EXPLAIN, FREEZE_TO, GRAD };
 
 static const struct argp_option options[] = {
     { "shape", SHAPE, "NAME=DIMS", 0,
       "shape of an input, as data=1x3x224x224; repeatable (default: the model's, batch 1)", 0 },
+    { "freeze-to", FREEZE_TO, "N|NODE", 0, "which layers train when those before this one are frozen", 0 },
+    { "grad", GRAD, NULL, 0, "the training step, a line a kernel; with -o as a graph", 0 },
+    { "output", 'o', "FILE.onnx", 0, "with --grad: the step as a graph for Netron", 0 },
     { "explain", EXPLAIN, NULL, 0, "the kernel and place of each node, and why a faster kernel declined", 0 },
     { 0 }
 };
@@ -48,6 +55,16 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     case EXPLAIN:
         a->explain = true;
         return 0;
+    case FREEZE_TO:
+        a->freeze_to = arg;
+        a->freezes = true;
+        return 0;
+    case GRAD:
+        a->grad = true;
+        return 0;
+    case 'o':
+        a->out = arg;
+        return 0;
     case ARGP_KEY_ARG:
         if (a->model)
             ot_usage(state, "one model is shown at a time, '%s' is a second", arg);
@@ -56,6 +73,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     case ARGP_KEY_END:
         if (!a->model)
             ot_usage(state, "the model is missing");
+        if (a->out && !a->grad)
+            ot_usage(state, "-o FILE belongs to --grad");
         return 0;
     default:
         return ARGP_ERR_UNKNOWN;
@@ -114,6 +133,35 @@ static int plan(show *s)
     return st == OT_OK ? OT_EXIT_OK : ot_tool_failed(st, s->a->model);
 }
 
+/* ---- Training ----------------------------------------------------------------------------------------------- */
+
+/* An exit code. */
+static int plan_training(show *s)
+{
+    const show_args *a = s->a;
+    ot_train_options o = OT_TRAIN_INIT;
+    if (!ot_phantom_dataset(&s->data, s->m, s->session, a->model))
+        return OT_EXIT_FAILED;
+    o.freeze_to = a->freeze_to;
+    o.batch = 1;
+    o.threads = a->common.threads;
+    o.memory = a->common.memory;
+    ot_status st = ot_trainer_create(&s->trainer, s->m, &s->data, &o);
+    if (st == OT_OK && a->grad && a->out)
+        st = ot_trainer_save_graph(s->trainer, a->out);
+    else if (st == OT_OK && a->grad) {
+        ot_text_free(s->explained);
+        st = ot_trainer_explain(&s->explained, s->trainer);
+    }
+    return st == OT_OK ? OT_EXIT_OK : ot_tool_failed(st, a->model);
+}
+
+static const char *bn_text(const show *s, int64_t i)
+{
+    static const char *const words[] = { "", "statistics fixed", "statistics update" };
+    return words[ot_trainer_layer_bn(s->trainer, i)];
+}
+
 /* ---- JSON --------------------------------------------------------------------------------------------------- */
 
 static json_t *values_json(show *s, int64_t n, const char *(*name)(const ot_model *, int64_t))
@@ -130,10 +178,14 @@ static json_t *layers_json(const show *s)
     json_t *list = json_array();
     for (int64_t i = 0; i < ot_layers_count(s->layers); i++) {
         const ot_layer_info *l = ot_layers_get(s->layers, i);
-        json_array_append_new(list, json_pack("{s:I, s:o, s:o, s:o, s:o, s:I}", "index", (json_int_t)i, "name",
-                                              ot_json_text(l->name), "operator", ot_json_text(l->op), "output",
-                                              ot_json_text(l->output), "shape", ot_json_text(l->shape), "parameters",
-                                              (json_int_t)l->parameters));
+        json_t *row = json_pack("{s:I, s:o, s:o, s:o, s:o, s:I}", "index", (json_int_t)i, "name", ot_json_text(l->name),
+                                "operator", ot_json_text(l->op), "output", ot_json_text(l->output), "shape",
+                                ot_json_text(l->shape), "parameters", (json_int_t)l->parameters);
+        if (s->trainer) {
+            json_object_set_new(row, "trains", json_boolean(ot_trainer_layer_trains(s->trainer, i)));
+            json_object_set_new(row, "batchnorm", ot_json_text(bn_text(s, i)));
+        }
+        json_array_append_new(list, row);
     }
     return list;
 }
@@ -178,9 +230,9 @@ static void print_values(show *s, const char *what, int64_t n, const char *(*nam
 
 static void print_layers(const show *s)
 {
-    ot_table *t = ot_table_open("rlllr");
-    static const char *const heads[] = { "layer", "name", "operator", "output", "parameters" };
-    for (int i = 0; i < 5; i++)
+    ot_table *t = ot_table_open(s->trainer ? "rlllrll" : "rlllr");
+    static const char *const heads[] = { "layer", "name", "operator", "output", "parameters", "trains", "BN" };
+    for (int i = 0; i < (s->trainer ? 7 : 5); i++)
         ot_table_cell(t, "%s", heads[i]);
     for (int64_t i = 0; i < ot_layers_count(s->layers); i++) {
         const ot_layer_info *l = ot_layers_get(s->layers, i);
@@ -189,8 +241,24 @@ static void print_layers(const show *s)
         ot_table_cell(t, *l->domain ? "%s.%s" : "%s%s", l->domain, l->op);
         ot_table_cell(t, "%s", short_shape(l->shape));
         ot_table_cell(t, "%s", l->parameters ? ot_count_text(l->parameters) : "");
+        if (!s->trainer)
+            continue;
+        ot_table_cell(t, "%s", !l->parameters ? "" : ot_trainer_layer_trains(s->trainer, i) ? "yes" : "frozen");
+        ot_table_cell(t, "%s", bn_text(s, i));
     }
     ot_table_print(t);
+}
+
+static void print_training(const show *s)
+{
+    ot_train_plan p;
+    if (!s->trainer || ot_trainer_plan(s->trainer, &p) != OT_OK)
+        return;
+    printf("training: %s of %s parameters, from layer %lld on; memory (batch 1): activations %s, state %s, work space "
+           "%s\n",
+           ot_count_text(p.trained), ot_count_text(p.parameters), (long long)p.first_layer,
+           ot_bytes_text((double)p.memory.activations), ot_bytes_text((double)p.memory.state),
+           ot_bytes_text((double)p.memory.workspace));
 }
 
 static void print_text(show *s)
@@ -210,6 +278,7 @@ static void print_text(show *s)
                ot_bytes_text((double)s->memory.workspace));
     else if (s->open)
         printf("memory: depends on the shapes of the inputs: --shape NAME=DIMS\n");
+    print_training(s);
     if (s->explained)
         printf("\n%s", s->explained);
 }
@@ -225,6 +294,8 @@ static int show_model(show *s)
         return ot_tool_failed(st, s->a->model);
     if (!ot_layers_problem(s->layers))
         code = plan(s);
+    if (s->session && code == OT_EXIT_OK && (s->a->freezes || s->a->grad))
+        code = plan_training(s);
     if (s->a->common.json) {
         if (!print_json(s))
             code = OT_EXIT_FAILED;
@@ -244,6 +315,7 @@ int ot_cmd_show(int argc, char **argv)
     ot_parse(&argp, argc, argv, &a);
     show s = { .a = &a };
     int code = show_model(&s);
+    ot_trainer_close(s.trainer);
     ot_text_free(s.explained);
     ot_session_close(s.session);
     ot_layers_close(s.layers);

@@ -155,7 +155,7 @@ static void show_epoch(const tuner *s, const ot_event *e)
         printf("%10.4f  %6.2f %%", e->valid_loss, 100 * e->valid_accuracy);
     printf("  %8.3g  %5s\n", e->lr, ot_time_text(e->seconds));
     fflush(stdout);
-    if (e->waited > 0.2)
+    if (e->waited > 0.2 && e->seconds > 10)
         ot_tool_note("the step waited for pictures %.0f %% of the time", 100 * e->waited);
 }
 

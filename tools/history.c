@@ -10,6 +10,14 @@ void ot_history_add(ot_history *h, const ot_event *e)
     h->row[h->n++] = *e;
 }
 
+/* A rate was a float: its decimals without the digits that a double adds. */
+static double plain(double rate)
+{
+    char text[32];
+    snprintf(text, sizeof(text), "%.7g", rate);
+    return strtod(text, NULL);
+}
+
 static void put_number(FILE *f, double v, char end)
 {
     if (isfinite(v))
@@ -32,7 +40,7 @@ ot_status ot_history_write(const ot_history *h, const char *path)
         put_number(f, e->valid_loss, ',');
         put_number(f, e->valid_loss_unweighted, ',');
         put_number(f, e->valid_accuracy, ',');
-        put_number(f, e->lr, ',');
+        put_number(f, plain(e->lr), ',');
         put_number(f, e->seconds, ',');
         put_number(f, e->waited, '\n');
     }
@@ -49,7 +57,7 @@ json_t *ot_history_json(const ot_history *h, const char *model)
         json_array_append_new(rows, json_pack("{s:I, s:I, s:o, s:o, s:o, s:o, s:o}", "epoch", (json_int_t)e->epoch + 1,
                                               "step", (json_int_t)e->step, "loss", ot_json_real(e->loss), "valid_loss",
                                               ot_json_real(e->valid_loss), "accuracy", ot_json_real(e->valid_accuracy),
-                                              "rate", ot_json_real(e->lr), "seconds", ot_json_real(e->seconds)));
+                                              "rate", ot_json_real(plain(e->lr)), "seconds", ot_json_real(e->seconds)));
     }
     const ot_event *last = h->n ? &h->row[h->n - 1] : NULL;
     return json_pack("{s:o, s:o, s:o, s:o}", "model", ot_json_text(model), "epochs", rows, "loss",

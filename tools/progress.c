@@ -94,7 +94,7 @@ void ot_progress_show(const ot_progress_state *p)
     }
     bool due = terminal ? t - now.shown >= 0.1
                         : t - now.shown >= 1 && (double)(p->done - now.at) * 10 >= (double)(p->total - now.first);
-    if (!due && !last)
+    if (!due && !(last && (terminal || t - now.begin >= 1)))
         return;
     make_line(line, sizeof(line), p, terminal);
     if (!terminal) {

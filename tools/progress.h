@@ -12,7 +12,8 @@ typedef struct ot_progress_state {
 } ot_progress_state;
 
 /* Shows it, at most ten times a second on a terminal; in a pipe when a tenth of the work is done since the last line
- * and a second has passed, and at the end.  The time left is from the speed since the work began. */
+ * and a second has passed, and at the end of work that took that long.  The time left is from the speed since the work
+ * began. */
 void ot_progress_show(const ot_progress_state *p);
 /* Begins the clock anew: before other work. */
 void ot_progress_begin(void);

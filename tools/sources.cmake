@@ -17,6 +17,7 @@ add_executable(onnxtune-command
     tools/onnxtune.c
     tools/output.c
     tools/progress.c
+    tools/show_training.c
     tools/svg.c
     tools/tool.c
     tools/train_args.c)

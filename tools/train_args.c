@@ -257,9 +257,10 @@ static const struct argp_option data_options[] = {
       "DIR/train/CLASS/*.jpg and DIR/valid/CLASS/*.jpg (png, bmp, ppm too), DIR/CLASS/* or CIFAR-10's .bin files "
       "(needed)",
       1 },
-    { "augment", AUGMENT, "HOW", 0, "none, side-on, top-down or crop-flip (default: side-on)", 55 },
-    { "zoom", ZOOM, "Z", 0, "largest enlargement by augmentation (default: 1.1)", 55 },
-    { "valid-fraction", VALID_FRACTION, "F", 0, "without a valid folder: the share that validates (default: .2)", 55 },
+    { NULL, 0, NULL, 0, "Augmentation and validation:", 55 },
+    { "augment", AUGMENT, "HOW", 0, "none, side-on, top-down or crop-flip (default: side-on)", 0 },
+    { "zoom", ZOOM, "Z", 0, "largest enlargement by augmentation (default: 1.1)", 0 },
+    { "valid-fraction", VALID_FRACTION, "F", 0, "without a valid folder: the share that validates (default: .2)", 0 },
     { 0 }
 };
 
