@@ -270,6 +270,10 @@ static void export_refusals(void)
     CHECK(n && ot_append_output(g, "bigger", OT_FLOAT, 0, NULL));
     CHECK_FAILS(ot_model_export(m, &(ot_export_opts){ .opset = 12 }), OT_EUNSUPPORTED, "node 'up' (Upsample)");
     CHECK(ot_model_opset(m, "") == 8);
+    CHECK_OK(ot_set_string(&n->op_type, " Relu"));
+    CHECK_OK(ot_model_export(m, &(ot_export_opts){ .opset = 9 }));
+    g = m->proto->graph;
+    n = g->node[g->n_node - 1];
     CHECK_OK(ot_set_string(&n->op_type, "Dropout"));
     CHECK_OK(ot_append_string(&n->n_output, &n->output, "mask"));
     CHECK(ot_append_output(g, "mask", OT_FLOAT, 0, NULL) != NULL);

@@ -148,9 +148,8 @@ void ot_tensor_free(ot_tensor *t)
 
 int64_t ot_tensor_count(const ot_tensor *t)
 {
-    int64_t n = 1;
-    for (int i = 0; i < t->rank; i++)
-        n *= t->dim[i];
+    int64_t n = 0; /* dims beside a zero may be of any size: no plain product */
+    ot_count(&n, t->rank, t->dim);
     return n;
 }
 

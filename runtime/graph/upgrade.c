@@ -312,9 +312,11 @@ static const change changes[] = {
 static bool listed(const char *ops, const char *op)
 {
     size_t n = strlen(op);
+    if (!n || strchr(op, ' '))
+        return false;
     for (const char *p = ops; (p = strstr(p, op)) != NULL; p += n)
-        if (p[-1] == ' ' && p[n] == ' ')
-            return n > 0;
+        if (p[-1] == ' ' && p[n] == ' ') /* a list begins with a space, which op does not */
+            return true;
     return false;
 }
 
