@@ -1,6 +1,6 @@
 # One program holds all suites that run inside the process; tests/run adds the scripts.
 enable_testing()
-add_executable(onnxtune-tests tests/harness.c tests/op_case.c tests/pictures.c tests/wire_data.c
+add_executable(onnxtune-tests tests/harness.c tests/op_case.c tests/op_case_gradient.c tests/op_rig.c tests/pictures.c tests/wire_data.c
     tests/test_augment.c
     tests/test_base.c
     tests/test_batchnorm.c
