@@ -8,6 +8,7 @@
 set -u
 export LC_ALL=C
 ot=$(realpath "$1")
+here=$(realpath "$(dirname "$0")")
 bin=$(dirname "$ot")
 tmp=$(mktemp -d) || exit 1
 trap 'rm -rf "$tmp"' EXIT
@@ -82,7 +83,7 @@ run
 check "no command: exit code" 2
 run frobnicate
 error "unknown command" 2 "frobnicate"
-for c in $(sed -n 's/^  \([a-z-]*\)  .*/\1/p' < <("$ot" --help) | grep -v onnxtune); do
+for c in $("$ot" --help | sed -n 's/^  \([a-z][a-z-]*\)  .*/\1/p' | grep -v '^onnxtune$'); do
     run "$c" --help
     check "$c --help" 0
     says "$c --help: usage" out "^Usage: onnxtune $c"
@@ -302,7 +303,7 @@ cp out first
 run run b.onnx --fill random
 if cmp -s out first; then ok "tune --resume: the same bits"; else bad "tune --resume: the same bits"; fi
 run "${long[@]}" --batch 4 -o stop.onnx --resume stop.onnx.ckpt
-error "tune --resume with other options" 2 "steps"
+error "tune --resume with other options" 2 "batch|steps"
 run "${long[@]}" -o stop.onnx --resume nosuch
 error "tune --resume: no checkpoint" 1 "nosuch"
 
@@ -366,6 +367,18 @@ run export out.onnx --opset 9 -o bad.onnx
 error "export: downwards" 1 "out.onnx: .*9"
 run export out.onnx
 error "export without -o" 2 "-o"
+
+# ---- the manuals say what --help says ----
+docs=$here/../docs
+for c in $("$ot" --help | sed -n 's/^  \([a-z][a-z-]*\)  .*/\1/p' | grep -v '^onnxtune$'); do
+    lost=
+    for o in $("$ot" "$c" --help | grep -oE '^ +(-[a-z], )?--[a-z-]+' | grep -oE -- '--[a-z-]+'); do
+        grep -qF -- "$o" "$docs/cli.md" || lost="$lost $o (cli.md)"
+        sed 's/\\-/-/g' "$docs/onnxtune.1" | grep -qF -- "$o" || lost="$lost $o (onnxtune.1)"
+    done
+    if [ -z "$lost" ]; then ok "manuals: $c"; else bad "manuals: $c lacks$lost"; fi
+done
+if grep -qF "\"$("$ot" --version | head -n 1)\"" "$docs/onnxtune.1"; then ok "man page: the version"; else bad "man page: the version"; fi
 
 # ---- a terminal ----
 if command -v script >/dev/null; then

@@ -224,7 +224,8 @@ static bool progress(void *ctx, int64_t done, int64_t total)
     const eval_args *a = ctx;
     passes += done <= before;
     before = done;
-    ot_progress_show(&(ot_progress_state){ "evaluating", passes * total + done, (1 + a->o.tta) * total, NAN, NAN });
+    ot_progress_show(
+        &(ot_progress_state){ "evaluating", passes * total + done, (1 + a->o.tta) * total, NAN, NAN, false });
     return true;
 }
 

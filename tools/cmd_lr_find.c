@@ -81,7 +81,7 @@ static bool on_event(void *ctx, const ot_event *e)
 {
     (void)ctx;
     if (e->kind == OT_BATCH_END)
-        ot_progress_show(&(ot_progress_state){ "finding a rate", e->step, e->steps, e->loss, e->lr });
+        ot_progress_show(&(ot_progress_state){ "finding a rate", e->step, e->steps, e->loss, e->lr, false });
     return true;
 }
 

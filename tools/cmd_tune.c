@@ -159,24 +159,26 @@ static void show_epoch(const tuner *s, const ot_event *e)
         ot_tool_note("the step waited for pictures %.0f %% of the time", 100 * e->waited);
 }
 
+static void show_batch(tuner *s, const ot_event *e)
+{
+    char what[64];
+    bool validates = s->d->count[OT_VALID] > 0 && (e->batch == e->batches || e->step == e->steps);
+    if (e->skipped && !s->last_skipped)
+        ot_tool_warning("step %lld: the gradients are not finite, nothing was changed", (long long)e->step);
+    s->last_skipped = e->skipped;
+    snprintf(what, sizeof(what), "epoch %lld/%lld%s", (long long)e->epoch + 1, (long long)e->epochs,
+             validates ? ", validating" : "");
+    ot_progress_show(&(ot_progress_state){ what, e->step, e->steps, e->loss, e->lr, validates });
+}
+
 static bool on_event(void *ctx, const ot_event *e)
 {
     tuner *s = ctx;
-    char what[64];
-    switch (e->kind) {
-    case OT_BATCH_END:
-        if (e->skipped && !s->last_skipped)
-            ot_tool_warning("step %lld: the gradients are not finite, nothing was changed", (long long)e->step);
-        s->last_skipped = e->skipped;
-        snprintf(what, sizeof(what), "epoch %lld/%lld", (long long)e->epoch + 1, (long long)e->epochs);
-        ot_progress_show(&(ot_progress_state){ what, e->step, e->steps, e->loss, e->lr });
-        break;
-    case OT_EPOCH_END:
+    if (e->kind == OT_BATCH_END)
+        show_batch(s, e);
+    if (e->kind == OT_EPOCH_END) {
         ot_history_add(&s->history, e);
         show_epoch(s, e);
-        break;
-    default:
-        break;
     }
     return true;
 }

@@ -92,7 +92,7 @@ void ot_progress_show(const ot_progress_state *p)
         now.shown = terminal ? 0 : t;
         now.first = now.at = last ? 0 : p->done;
     }
-    bool due = terminal ? t - now.shown >= 0.1
+    bool due = terminal ? t - now.shown >= 0.1 || p->changed
                         : t - now.shown >= 1 && (double)(p->done - now.at) * 10 >= (double)(p->total - now.first);
     if (!due && !(last && (terminal || t - now.begin >= 1)))
         return;

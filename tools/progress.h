@@ -9,6 +9,7 @@ typedef struct ot_progress_state {
     const char *what;    /* "epoch 1/7", "checking pictures" */
     int64_t done, total; /* of the whole work */
     double loss, lr;     /* NaN: not shown */
+    bool changed;        /* `what` is new: shown at once on a terminal */
 } ot_progress_state;
 
 /* Shows it, at most ten times a second on a terminal; in a pipe when a tenth of the work is done since the last line

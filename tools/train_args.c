@@ -296,7 +296,7 @@ static void warn(void *ctx, const char *text)
 static void checked(void *ctx, int64_t done, int64_t total)
 {
     (void)ctx;
-    ot_progress_show(&(ot_progress_state){ "checking pictures", done, total, NAN, NAN });
+    ot_progress_show(&(ot_progress_state){ "checking pictures", done, total, NAN, NAN, false });
 }
 
 ot_dataset *ot_open_data(const ot_data_args *a, const ot_image_spec *spec, const ot_common_args *common, int *code)
