@@ -1,6 +1,6 @@
 # One program holds all suites that run inside the process; tests/run adds the scripts.
 enable_testing()
-add_executable(onnxtune-tests tests/harness.c tests/op_case.c tests/op_case_gradient.c tests/op_rig.c tests/pictures.c tests/wire_data.c
+add_executable(onnxtune-tests tests/harness.c tests/net.c tests/op_case.c tests/op_case_gradient.c tests/op_rig.c tests/pictures.c tests/wire_data.c
     tests/test_augment.c
     tests/test_base.c
     tests/test_batchnorm.c
@@ -10,6 +10,7 @@ add_executable(onnxtune-tests tests/harness.c tests/op_case.c tests/op_case_grad
     tests/test_expand.c
     tests/test_file.c
     tests/test_folder.c
+    tests/test_freeze.c
     tests/test_gemm.c
     tests/test_graph.c
     tests/test_image.c
@@ -27,9 +28,12 @@ add_executable(onnxtune-tests tests/harness.c tests/op_case.c tests/op_case_grad
     tests/test_reduce.c
     tests/test_relu.c
     tests/test_reshape.c
+    tests/test_resume.c
+    tests/test_schedule.c
     tests/test_session.c
     tests/test_softmax.c
-    tests/test_surgery.c)
+    tests/test_surgery.c
+    tests/test_train.c)
 target_include_directories(onnxtune-tests PRIVATE . runtime tests ${PROTO_INCLUDE} ${PROTOBUF_C_INCLUDE})
 set_source_files_properties(tests/pictures.c PROPERTIES INCLUDE_DIRECTORIES "${STB_INCLUDE}" COMPILE_OPTIONS -w)
 target_link_libraries(onnxtune-tests PRIVATE onnxtune_static warnings)
