@@ -16,6 +16,7 @@ add_executable(onnxtune-tests tests/harness.c tests/net.c tests/op_case.c tests/
     tests/test_image.c
     tests/test_kernel_rows.c
     tests/test_kernels.c
+    tests/test_layer_table.c
     tests/test_loader.c
     tests/test_loss.c
     tests/test_metadata.c

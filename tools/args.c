@@ -177,7 +177,7 @@ static const struct argp_option common_options[] = {
     { "threads", THREADS, "N", 0, "threads of the arithmetic (default: the physical cores it may use)", 0 },
     { "seed", SEED, "S", 0, "of all random numbers (default: 42)", 0 },
     { "memory", MEMORY, "SIZE", 0, "cap on memory, in bytes or with K, M, G (default: none)", 0 },
-    { "fast", FAST, NULL, 0, "may give up the same bits for speed", 0 },
+    { "fast", FAST, NULL, 0, "may give up the same bits for speed (no effect yet on the CPU)", 0 },
     { "json", JSON, NULL, 0, "print one JSON value on stdout and nothing else there", 0 },
     { "quiet", QUIET, NULL, 0, "only results and errors", 0 },
     { "help", 'h', NULL, 0, "this text", -1 },
