@@ -111,12 +111,13 @@ static bool make_inputs(outcome *r, const ot_session *s, uint64_t seed, ot_statu
     return true;
 }
 
-/* Runs on `like`'s inputs, or on new ones.  An exit code; r->y stays NULL where the inputs do not settle. */
+/* Runs on `like`'s inputs, node by node as the document has them, or on new ones.  An exit code; r->y stays NULL where
+ * the inputs do not settle. */
 static int run_once(outcome *r, const outcome *like, const ot_model *m, const char *path, const export_args *a)
 {
     int code = OT_EXIT_OK;
     ot_status st = OT_OK;
-    ot_session *s = ot_open_session(m, path, &a->common, NULL, &code);
+    ot_session *s = ot_open_session(m, path, &a->common, NULL, like != NULL, &code);
     if (!s)
         return code;
     bool settled = like || make_inputs(r, s, a->common.seed, &st);

@@ -294,7 +294,7 @@ int ot_cmd_run(int argc, char **argv)
     int code = OT_EXIT_OK;
     ot_parse(&argp, argc, argv, &a);
     ot_model *m = ot_open_model(a.model, &code);
-    ot_session *s = m ? ot_open_session(m, a.model, &a.common, &a.values, &code) : NULL;
+    ot_session *s = m ? ot_open_session(m, a.model, &a.common, &a.values, false, &code) : NULL;
     if (s)
         code = run(&a, m, s);
     ot_session_close(s);

@@ -18,12 +18,13 @@ ot_model *ot_open_model(const char *path, int *code)
 }
 
 ot_session *ot_open_session(const ot_model *m, const char *path, const ot_common_args *a, const ot_strings *values,
-                            int *code)
+                            bool no_fusion, int *code)
 {
     ot_session *s = NULL;
     ot_session_options o = OT_SESSION_INIT;
     o.threads = a->threads;
     o.memory = a->memory;
+    o.no_fusion = no_fusion;
     o.values = values ? values->s : NULL;
     o.n_values = values ? (int64_t)values->n : 0;
     ot_status st = ot_session_create(&s, m, &o);

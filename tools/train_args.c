@@ -30,6 +30,8 @@ enum {
     CYCLE_LEN,
     CYCLE_MULT,
     ONE_CYCLE,
+    DECAY_EVERY,
+    DECAY,
     STEPS,
     LR_MIN,
     WARMUP,
@@ -68,6 +70,8 @@ static const struct argp_option train_options[] = {
     { "cycle-len", CYCLE_LEN, "N", 0, "epochs of the first cycle (default: 1)", 0 },
     { "cycle-mult", CYCLE_MULT, "N", 0, "each cycle is this many times as long as the one before (default: 1)", 0 },
     { "one-cycle", ONE_CYCLE, "N", 0, "instead: one cycle of N epochs, up to the rate and down", 0 },
+    { "decay-every", DECAY_EVERY, "N", 0, "with --epochs: the rate is multiplied by --decay after each N epochs", 0 },
+    { "decay", DECAY, "F", 0, "that factor, 0..1 (default: .1)", 0 },
     { "steps", STEPS, "N", 0, "stop after this many steps (default: whole epochs)", 0 },
     { "lr-min", LR_MIN, "A", 0, "rate at the end of a cycle (default: 0)", 0 },
     { "warmup", WARMUP, "N", 0, "steps over which the rate rises at the start (default: 0)", 0 },
@@ -183,6 +187,14 @@ static error_t parse_length(int key, char *arg, const struct argp_state *state, 
         o->epochs = ot_arg_int(state, "one-cycle", arg, 1, MOST);
         a->one_cycle = true;
         return 0;
+    case DECAY_EVERY:
+        o->decay_every = ot_arg_int(state, "decay-every", arg, 1, MOST);
+        a->decays = true;
+        return 0;
+    case DECAY:
+        o->decay = ot_arg_real(state, "decay", arg, 0, 1);
+        a->decay_factor = true;
+        return 0;
     case STEPS:
         o->steps = ot_arg_int(state, "steps", arg, 1, MOST);
         return 0;
@@ -213,11 +225,13 @@ static void settle(const struct argp_state *state, ot_train_args *a)
         ot_usage(state, "--epochs, --cycles and --one-cycle exclude each other");
     if (a->cycle_shape && !a->cycles)
         ot_usage(state, "--cycle-len and --cycle-mult belong to --cycles N");
+    if ((a->decays && (a->cycles || a->one_cycle)) || (a->decay_factor && !a->decays))
+        ot_usage(state, "--decay belongs to --decay-every N, and that to --epochs or --steps");
     if (a->o.nesterov && (a->o.optimizer != OT_SGD || a->o.momentum == 0 || a->o.dampening != 0))
         ot_usage(state, "--nesterov wants sgd with a momentum and no dampening");
     if (a->o.optimizer == OT_RMSPROP && !a->momentum)
         a->o.momentum = 0; /* as PyTorch's */
-    a->o.schedule = a->cycles ? OT_SGDR : a->one_cycle ? OT_ONE_CYCLE : OT_CONSTANT;
+    a->o.schedule = a->cycles ? OT_SGDR : a->one_cycle ? OT_ONE_CYCLE : a->decays ? OT_STEP : OT_CONSTANT;
 }
 
 static error_t parse_train(int key, char *arg, struct argp_state *state)
