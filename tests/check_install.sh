@@ -45,7 +45,7 @@ if [ ! -e "$lib/libonnxtune.so" ]; then
     exit 1
 fi
 
-for file in include/onnxtune.h share/doc/onnxtune/LICENSE share/doc/onnxtune/NOTICE; do
+for file in include/onnxtune.h share/doc/onnxtune/LICENSE share/doc/onnxtune/NOTICE share/man/man1/onnxtune.1 bin/onnxtune; do
     try "$file is installed" test -s "$prefix/$file"
 done
 for file in libonnxtune.a pkgconfig/onnxtune.pc cmake/onnxtune/onnxtuneConfig.cmake; do
@@ -121,9 +121,7 @@ if said=$("$tmp/run_model.pc" "$picture" "$picture" 2>&1) || [ "$(wc -l <<<"$sai
 else
     pass
 fi
-if [ -x "$prefix/bin/onnxtune" ]; then
-    try "the installed command runs" "$prefix/bin/onnxtune" --version
-fi
+try "the installed command runs" "$prefix/bin/onnxtune" --version
 
 printf '%d passed, %d failed, %d skipped\n' $passed $failed $skipped
 [ $failed = 0 ] && [ $passed -gt 0 ]
