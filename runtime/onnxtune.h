@@ -270,7 +270,7 @@ OT_API ot_status ot_session_run(ot_session *s, const ot_tensor *inputs, int64_t 
 OT_API const ot_tensor *ot_session_output(const ot_session *s, int64_t i);
 
 typedef struct ot_memory {
-    size_t weights;     /* bytes of the model's constants, mostly in the mapped file */
+    size_t weights;     /* constants that the steps read: in the mapped file, or copies of what lay unaligned there */
     size_t state;       /* parameters that train, moments, statistics */
     size_t packed;      /* weights in the kernels' own form */
     size_t activations; /* one arena for all values */

@@ -81,15 +81,34 @@ const ot_tensor *ot_executor_output(const ot_executor *e, int64_t i)
     return &e->output[i];
 }
 
+/* The constants that the plan's steps read, each once: what was folded away no longer counts. */
+static ot_status count_weights(size_t *out, const ot_executor *e, const ot_plan *p)
+{
+    bool *seen = ot_calloc((size_t)e->g->n_value + 1, sizeof(*seen));
+    if (!seen)
+        return OT_ENOMEM;
+    *out = 0;
+    for (int64_t i = 0; i < p->n_step; i++) {
+        const ot_node *n = p->step[i].node;
+        for (int k = 0; k < n->n_in; k++) {
+            ot_val v = n->in[k];
+            if (v == OT_NONE || seen[v] || e->g->value[v].origin != OT_FROM_CONSTANT)
+                continue;
+            seen[v] = true;
+            *out += ot_tensor_bytes(e->g->value[v].tensor);
+        }
+    }
+    ot_free(seen);
+    return OT_OK;
+}
+
 ot_status ot_executor_memory(const ot_executor *e, ot_memory *out)
 {
     const ot_plan *p = ot_executor_plan(e);
     *out = (ot_memory){ 0 };
     if (!p)
         return ot_fail(OT_EARG, "nothing was planned yet");
-    for (int64_t v = 0; v < e->g->n_value; v++)
-        if (e->g->value[v].origin == OT_FROM_CONSTANT)
-            out->weights += ot_tensor_bytes(e->g->value[v].tensor);
+    OT_TRY(count_weights(&out->weights, e, p));
     out->state = e->o.store->bytes;
     out->packed = e->o.store->packs.bytes;
     out->activations = p->arena_bytes;
