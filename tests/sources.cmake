@@ -4,6 +4,7 @@ add_executable(onnxtune-tests tests/harness.c tests/net.c tests/op_case.c tests/
     tests/test_augment.c
     tests/test_base.c
     tests/test_batchnorm.c
+    tests/test_conformance.c
     tests/test_conv.c
     tests/test_edit.c
     tests/test_elementwise.c
@@ -37,5 +38,6 @@ add_executable(onnxtune-tests tests/harness.c tests/net.c tests/op_case.c tests/
     tests/test_train.c)
 target_include_directories(onnxtune-tests PRIVATE . runtime tests ${PROTO_INCLUDE} ${PROTOBUF_C_INCLUDE})
 set_source_files_properties(tests/pictures.c PROPERTIES INCLUDE_DIRECTORIES "${STB_INCLUDE}" COMPILE_OPTIONS -w)
+target_compile_definitions(onnxtune-tests PRIVATE TEST_NODE_LIST="${CMAKE_SOURCE_DIR}/tests/onnx_node.txt")
 target_link_libraries(onnxtune-tests PRIVATE onnxtune_static warnings)
 add_test(NAME suites COMMAND onnxtune-tests)

@@ -2,6 +2,7 @@
 SUITE(augment)
 SUITE(base)
 SUITE(batchnorm)
+SUITE(conformance)
 SUITE(conv)
 SUITE(edit)
 SUITE(elementwise)
