@@ -8,6 +8,25 @@ static bool is_global(const ot_node *n)
     return strncmp(n->op->name, "Global", 6) == 0;
 }
 
+#define FREE_TAPS 65536 /* a window of more must lie within the input for an eighth */
+
+/* A window far larger than its input is padding for the most part, and would take for ever. */
+static ot_status check_taps(const ot_window *w)
+{
+    int64_t taps = 1, plane = 1, most;
+    for (int d = 0; d < w->spatial; d++) {
+        if (ot_is_symbol(w->in[d]))
+            return OT_OK;
+        if (__builtin_mul_overflow(taps, w->kernel[d], &taps) ||
+            __builtin_mul_overflow(plane, w->in[d] ? w->in[d] : 1, &plane))
+            return ot_fail(OT_EUNSUPPORTED, "a window or plane of more than 2^63 elements");
+    }
+    if (__builtin_mul_overflow(plane, 8, &most) || taps <= FREE_TAPS || taps <= most)
+        return OT_OK;
+    return ot_fail(OT_EUNSUPPORTED, "a window of %lld elements over a plane of %lld", (long long)taps,
+                   (long long)plane);
+}
+
 ot_status ot_pool_rule(ot_infer *c, const ot_fact *x, ot_fact *y)
 {
     ot_window w;
@@ -20,6 +39,7 @@ ot_status ot_pool_rule(ot_infer *c, const ot_fact *x, ot_fact *y)
     } else {
         OT_TRY(ot_window_read(&w, c->node, x, NULL));
         OT_TRY(ot_window_out(c, &w));
+        OT_TRY(check_taps(&w));
         memcpy(dim, x->dim, 2 * sizeof(*dim));
         memcpy(dim + 2, w.out, (size_t)w.spatial * sizeof(*dim));
     }

@@ -64,6 +64,12 @@ static ot_status size_run(const ot_run *r)
     return OT_OK;
 }
 
+/* An element as a fact carries it: nothing that would pass for a symbol. */
+static ot_dim carried(int64_t v)
+{
+    return ot_is_symbol(v) ? -((int64_t)1 << 62) : v;
+}
+
 /* ---- Constant ------------------------------------------------------------------------------------------------------
  */
 
@@ -119,7 +125,7 @@ static ot_status constant_infer(ot_infer *c)
     int64_t n = ot_tensor_count(&t);
     ot_dim *v = t.dtype == OT_INT64 && n <= OT_MAX_VALUE ? ot_value_alloc(c, (int)n) : NULL;
     for (int64_t i = 0; v && i < n; i++)
-        v[i] = ot_tensor_get_int(&t, i);
+        v[i] = carried(ot_tensor_get_int(&t, i));
     c->y[0].value = v;
     c->y[0].n_value = v ? (int)n : 0;
     return OT_OK;
@@ -165,7 +171,7 @@ static ot_status of_shape_infer(ot_infer *c)
     if (rank == 1 && !ot_is_symbol(dim[0]) && dim[0] <= OT_MAX_VALUE && c->y[0].dtype == OT_INT64) {
         ot_dim *v = ot_value_alloc(c, (int)dim[0]);
         for (int i = 0; v && i < dim[0]; i++)
-            v[i] = ot_tensor_get_int(a->tensor, 0);
+            v[i] = carried(ot_tensor_get_int(a->tensor, 0));
         c->y[0].value = v;
         c->y[0].n_value = v ? (int)dim[0] : 0;
     }
@@ -221,10 +227,13 @@ static ot_status range_infer(ot_infer *c)
         return ot_fail(OT_ESHAPE, "a Range of %g elements", n);
     ot_dim dim = !known ? ot_dim_unknown(c) : n > 0 ? (int64_t)n : 0;
     const ot_dim *from = c->x[0]->value, *to = c->x[1]->value, *by = c->x[2]->value;
-    if (!known && from && to && by && from[0] == 0 && by[0] == 1)
+    if (!known && from && to && by && c->x[0]->n_value == 1 && c->x[1]->n_value == 1 && c->x[2]->n_value == 1 &&
+        from[0] == 0 && by[0] == 1)
         dim = to[0]; /* 0 .. a dimension */
     ot_set_shape(&c->y[0], t, 1, &dim);
-    ot_dim *value = known && n <= OT_MAX_VALUE && t == OT_INT64 ? ot_value_alloc(c, (int)dim) : NULL;
+    bool exact =
+        known && fabs(v[0]) < 0x1p53 && fabs(v[1]) < 0x1p53 && fabs(v[2]) < 0x1p53; /* as doubles, and summed */
+    ot_dim *value = exact && n <= OT_MAX_VALUE && t == OT_INT64 ? ot_value_alloc(c, (int)dim) : NULL;
     for (int i = 0; value && i < dim; i++)
         value[i] = (int64_t)v[0] + i * (int64_t)v[2];
     c->y[0].value = value;

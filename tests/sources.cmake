@@ -1,6 +1,6 @@
 # One program holds all suites that run inside the process; tests/run adds the scripts.
 enable_testing()
-add_executable(onnxtune-tests tests/harness.c tests/net.c tests/op_case.c tests/op_case_gradient.c tests/op_rig.c tests/pictures.c tests/wire_data.c
+add_executable(onnxtune-tests tests/harness.c tests/mutate.c tests/net.c tests/op_case.c tests/op_case_gradient.c tests/op_rig.c tests/pictures.c tests/wire_data.c
     tests/test_augment.c
     tests/test_base.c
     tests/test_batchnorm.c
@@ -14,6 +14,7 @@ add_executable(onnxtune-tests tests/harness.c tests/net.c tests/op_case.c tests/
     tests/test_freeze.c
     tests/test_gemm.c
     tests/test_graph.c
+    tests/test_hostile.c
     tests/test_image.c
     tests/test_kernel_rows.c
     tests/test_kernels.c

@@ -74,10 +74,9 @@ bool ot_count(int64_t *out, int rank, const int64_t *dim)
         if (dim[i] < 0)
             return false;
         empty |= dim[i] == 0;
+        if (dim[i] && __builtin_mul_overflow(n, dim[i], &n))
+            return false; /* of an empty tensor too: partial products are strides */
     }
-    for (int i = 0; i < rank && !empty; i++)
-        if (__builtin_mul_overflow(n, dim[i], &n))
-            return false;
     *out = empty ? 0 : n;
     return true;
 }

@@ -42,6 +42,16 @@ ot_dim *ot_value_alloc(ot_infer *c, int n)
     return ot_arena_calloc(c->arena, (size_t)n + 1, sizeof(ot_dim));
 }
 
+/* Elements that do not fill the dims are no value; one so far below 0 that it would pass for a symbol is unknown. */
+static void check_value(ot_fact *y)
+{
+    int64_t n;
+    if (y->value && (y->rank < 0 || (ot_count(&n, y->rank, y->dim) && n != y->n_value)))
+        y->value = NULL;
+    if (!y->value)
+        y->n_value = 0;
+}
+
 ot_status ot_infer_node(ot_graph *g, ot_arena *arena, const ot_node *n, const ot_fact *const *fact_of_value, ot_fact *y)
 {
     const ot_fact **x = ot_arena_calloc(arena, (size_t)n->n_in + 1, sizeof(*x));
@@ -69,6 +79,8 @@ ot_status ot_infer_node(ot_graph *g, ot_arena *arena, const ot_node *n, const ot
         for (int d = 0; d < y[i].rank && st == OT_OK; d++)
             if (y[i].dim[d] < 0 && !ot_is_symbol(y[i].dim[d]))
                 st = ot_fail(OT_ESHAPE, "output %d would have a dimension of %lld", i, (long long)y[i].dim[d]);
+    for (int i = 0; i < n->n_out && st == OT_OK; i++)
+        check_value(&y[i]);
     return st == OT_OK ? st : ot_context(st, "node '%s' (%s-%d)", n->name, n->op->name, n->opset);
 }
 

@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#define MOST_OF_A_NODE (1 << 20) /* inputs or outputs */
+
 typedef struct deriver {
     const ot_model *m;
     const ot_derive_opts *o;
@@ -108,6 +110,9 @@ static ot_status take_attr(deriver *d, ot_attr *out, const Onnx__AttributeProto 
     *out = (ot_attr){ .name = ot_arena_strdup(arena, ot_text(a->name)) };
     if (!out->name)
         return OT_ENOMEM;
+    if (a->n_ints > INT32_MAX || a->n_floats > INT32_MAX)
+        return ot_fail(OT_EUNSUPPORTED, "attribute '%s' has %zu entries", out->name,
+                       a->n_ints > a->n_floats ? a->n_ints : a->n_floats);
     switch (a->type) {
     case ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__INT:
         out->type = OT_ATTR_INT;
@@ -289,6 +294,9 @@ static ot_status bind_operator(deriver *d, const ot_op **op, int *opset, const O
 {
     const char *domain = ot_same_domain(n->domain, "") ? "" : n->domain;
     int64_t version = ot_model_opset(d->m, domain);
+    if (strcmp(domain, OT_INTERNAL) == 0) /* their rules trust the gradients that emit them */
+        return ot_fail(OT_EUNSUPPORTED, "operator '%s' is of the domain '%s', which models cannot use",
+                       ot_text(n->op_type), domain);
     if (version == 0)
         return ot_fail(OT_EMODEL, "the domain '%s' of operator '%s' is not imported", domain, ot_text(n->op_type));
     *opset = version > INT32_MAX ? INT32_MAX : (int)version;
@@ -303,6 +311,9 @@ static ot_status take_node(deriver *d, const Onnx__NodeProto *n)
     ot_arena *arena = &d->b.g->arena;
     OT_TRY(bind_operator(d, &op, &opset, n));
     OT_TRY(take_attrs(d, &attr, n));
+    if (n->n_input > MOST_OF_A_NODE || n->n_output > MOST_OF_A_NODE)
+        return ot_fail(OT_EUNSUPPORTED, "%zu inputs and %zu outputs, at most %d are taken", n->n_input, n->n_output,
+                       MOST_OF_A_NODE);
     ot_val *in = ot_arena_calloc(arena, n->n_input + 1, sizeof(*in));
     ot_val *out = ot_arena_calloc(arena, n->n_output + 1, sizeof(*out));
     const char **names = ot_arena_calloc(arena, n->n_output + 1, sizeof(*names));
@@ -320,9 +331,12 @@ static ot_status take_node(deriver *d, const Onnx__NodeProto *n)
         OT_TRY(free_reshape(d, in, (int)n->n_input));
     OT_TRY(ot_derive_node(&d->b, op, opset, ot_node_name(n), attr, (int)n->n_input, in, (int)n->n_output, out, names,
                           d->o->for_gradient));
-    for (size_t i = 0; i < n->n_output; i++)
+    for (size_t i = 0; i < n->n_output; i++) {
+        if (*names[i] && out[i] == OT_NONE)
+            return ot_fail(OT_EUNSUPPORTED, "output %zu ('%s') of %s-%d is not made", i, names[i], op->name, opset);
         if (*names[i])
             OT_TRY(name_value(d, names[i], out[i]));
+    }
     return OT_OK;
 }
 

@@ -89,6 +89,9 @@ ot_status ot_graph_output(ot_graph *g, const char *name, ot_val v)
 
 ot_status ot_graph_bind(ot_graph *g, ot_val slot, ot_val value, bool always)
 {
+    if (g->value[slot].origin != OT_FROM_SLOT)
+        return ot_fail(OT_EUNSUPPORTED, "'%s' is computed or given, and cannot be state that training updates",
+                       g->value[slot].name);
     OT_TRY(ot_grow(&g->binding, g->n_binding, &g->cap_binding, sizeof(*g->binding)));
     g->binding[g->n_binding++] = (ot_binding){ slot, value, always };
     return OT_OK;

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#define MAX_SPAN ((int64_t)1 << 44) /* product of the dims that are not 0: 16 Ti elements */
+
 typedef struct planner {
     ot_plan *p;
     ot_graph *g;
@@ -24,6 +26,10 @@ static ot_status bind_input(planner *w, const ot_value *v, const ot_fact *given)
     if (want->rank >= 0 && given->rank != want->rank)
         return ot_fail(OT_ESHAPE, "input '%s' has rank %d, given %s", v->name, want->rank,
                        OT_DIMS(given->rank, given->dim));
+    for (int64_t i = 0, span = 1; i < given->rank; i++)
+        if (given->dim[i] < 0 ||
+            (given->dim[i] && (__builtin_mul_overflow(span, given->dim[i], &span) || span > MAX_SPAN)))
+            return ot_fail(OT_ESHAPE, "input '%s' is given as %s", v->name, OT_DIMS(given->rank, given->dim));
     for (int i = 0; i < want->rank; i++) {
         ot_dim d = want->dim[i];
         ot_dim *bound = ot_is_symbol(d) ? &w->binding[d - OT_SYMBOL(0)] : NULL;
@@ -68,6 +74,17 @@ static ot_status keep_known(ot_plan *p, ot_val v, const ot_fact *f)
     return OT_OK;
 }
 
+/* A size under which kernels may add and multiply without a thought for 64 bits. */
+static ot_status check_size(const ot_node *n, int k, const ot_fact *f)
+{
+    int64_t span = 1;
+    for (int i = 0; i < f->rank; i++)
+        if (f->dim[i] && (__builtin_mul_overflow(span, f->dim[i], &span) || span > MAX_SPAN))
+            return ot_fail(OT_ENOMEM, "node '%s' (%s-%d): output %d would be %s", n->name, n->op->name, n->opset, k,
+                           OT_DIMS(f->rank, f->dim));
+    return OT_OK;
+}
+
 static ot_status infer_all(planner *w)
 {
     ot_plan *p = w->p;
@@ -84,6 +101,7 @@ static ot_status infer_all(planner *w)
             if (y[k].rank < 0 || !all_numbers(y[k].dim, y[k].rank))
                 return ot_fail(OT_EUNSUPPORTED, "node '%s' (%s-%d): the shape of output %d depends on data", n->name,
                                n->op->name, n->opset, k);
+            OT_TRY(check_size(n, k, &y[k]));
             known &= y[k].value && all_numbers(y[k].value, y[k].n_value);
             p->fact[n->out[k]] = &y[k];
         }
@@ -142,6 +160,20 @@ static ot_status find_views(planner *w)
         OT_TRY(collect(w, n, &a));
         ot_prep p = { .node = n, .n_in = n->n_in, .n_out = n->n_out, .x = a.x, .y = a.y, .constant = a.constant };
         w->view_of[i] = n->op->view(&p);
+    }
+    return OT_OK;
+}
+
+/* A slot and the value that is copied into it take the same bytes. */
+static ot_status check_bindings(const planner *w)
+{
+    for (int64_t i = 0; i < w->g->n_binding; i++) {
+        const ot_binding *b = &w->g->binding[i];
+        const ot_fact *slot = w->p->fact[b->slot], *value = w->p->fact[b->value];
+        if (!ot_fact_same(slot, value))
+            return ot_fail(OT_ESHAPE, "state '%s' is %s of %s, its update is %s of %s", w->g->value[b->slot].name,
+                           OT_DIMS(slot->rank, slot->dim), ot_dtype_name(slot->dtype), OT_DIMS(value->rank, value->dim),
+                           ot_dtype_name(value->dtype));
     }
     return OT_OK;
 }
@@ -241,6 +273,7 @@ static ot_status make(planner *w, const ot_fact *input)
     OT_TRY(bind_inputs(w, input));
     OT_TRY(infer_all(w));
     OT_TRY(find_views(w));
+    OT_TRY(check_bindings(w));
     find_needed(w);
     OT_TRY(make_steps(w));
     return ot_plan_memory(p);

@@ -139,7 +139,7 @@ ot_status ot_step_prepare(ot_step *s, ot_arena *arena, const ot_node *n, const o
     s->own_scratch = round_up(p.scratch);
     s->scratch = s->own_scratch;
     for (int i = 0; i < n->n_in; i++)
-        if (converts(s, &s->x[i]) && !(n->op->shape_only >> i & 1))
+        if (converts(s, &s->x[i]) && !(i < 32 && n->op->shape_only >> i & 1))
             s->scratch += round_up((size_t)ot_tensor_count(&s->x[i]) * sizeof(double));
     for (int i = 0; i < n->n_out; i++)
         if (converts(s, &s->y[i]))

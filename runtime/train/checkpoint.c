@@ -106,7 +106,7 @@ static ot_status read_int(int64_t *out, const char *text, const char *name, int6
     const char *v = line_value(text, name);
     errno = 0;
     *out = v ? strtoll(v, NULL, 10) : 0;
-    return v && errno == 0 && *out >= least
+    return v && errno == 0 && *out >= least && *out <= (int64_t)1 << 53
                ? OT_OK
                : ot_fail(OT_EMODEL, "the checkpoint's '%s' is missing or out of range", name);
 }

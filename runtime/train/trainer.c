@@ -130,7 +130,7 @@ static ot_status create(ot_trainer *t, const ot_train_options *o)
     OT_TRY(ot_store_create(&t->store));
     OT_TRY(make_executors(t));
     OT_TRY(make_loaders(t));
-    int64_t steps = (t->batches + o->accumulate - 1) / o->accumulate;
+    int64_t steps = t->batches / o->accumulate + (t->batches % o->accumulate != 0);
     OT_TRY(ot_schedule_init(&t->schedule, o, steps));
     OT_TRY(make_inputs(t));
     set_batch(t, NULL, NULL, o->batch < t->d->count[OT_TRAIN] ? o->batch : t->d->count[OT_TRAIN]);
