@@ -10,7 +10,8 @@ bool ot_dtype_is_int(ot_dtype dtype);   /* signed and unsigned integers of any w
 /* Bytes of one element of a type of 8 bits or more, strings included (sizeof(ot_str)); 0 for packed types. */
 size_t ot_dtype_size(ot_dtype dtype);
 
-/* Product of the dims; false when one is negative or the product passes INT64_MAX. */
+/* Product of the dims; false when one is negative, or the product of those that are not 0 passes INT64_MAX: strides of
+ * an empty tensor are products too. */
 bool ot_count(int64_t *out, int rank, const int64_t *dim);
 /* Bytes that a tensor takes; OT_EARG with the dims in the text when they are out of range. */
 ot_status ot_bytes(size_t *out, ot_dtype dtype, int rank, const int64_t *dim);
