@@ -4,6 +4,6 @@ target_include_directories(bench_kernels PRIVATE . runtime)
 target_link_libraries(bench_kernels PRIVATE onnxtune_static warnings)
 
 # For benchmarks/compare_torch.py: make dump_gradients.
-add_executable(dump_gradients EXCLUDE_FROM_ALL benchmarks/dump_gradients.c benchmarks/reshape_model.c)
-target_include_directories(dump_gradients PRIVATE . runtime ${PROTO_INCLUDE} ${PROTOBUF_C_INCLUDE})
+add_executable(dump_gradients EXCLUDE_FROM_ALL benchmarks/dump_gradients.c tests/reshape_model.c)
+target_include_directories(dump_gradients PRIVATE . runtime tests ${PROTO_INCLUDE} ${PROTOBUF_C_INCLUDE})
 target_link_libraries(dump_gradients PRIVATE onnxtune_static warnings)

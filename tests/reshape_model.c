@@ -1,4 +1,4 @@
-#include "benchmarks/reshape_model.h"
+#include "reshape_model.h"
 #include "base/tensor.h"
 #include "model/edit.h"
 

@@ -1,6 +1,6 @@
 /* Variants of a model for comparisons of training. */
-#ifndef OT_BENCHMARKS_RESHAPE_MODEL_H
-#define OT_BENCHMARKS_RESHAPE_MODEL_H
+#ifndef OT_TESTS_RESHAPE_MODEL_H
+#define OT_TESTS_RESHAPE_MODEL_H
 
 #include "onnxtune.h"
 
