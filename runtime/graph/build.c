@@ -42,7 +42,18 @@ ot_dim *ot_value_alloc(ot_infer *c, int n)
     return ot_arena_calloc(c->arena, (size_t)n + 1, sizeof(ot_dim));
 }
 
-/* Elements that do not fill the dims are no value; one so far below 0 that it would pass for a symbol is unknown. */
+#define MAX_SPAN ((int64_t)1 << 44)
+
+ot_status ot_check_span(int rank, const ot_dim *dim)
+{
+    int64_t span = 1;
+    for (int i = 0; i < rank; i++)
+        if (dim[i] > 0 && (__builtin_mul_overflow(span, dim[i], &span) || span > MAX_SPAN))
+            return ot_fail(OT_ENOMEM, "the dims %s have a product over 2^44", OT_DIMS(rank, dim));
+    return OT_OK;
+}
+
+/* Elements that do not fill the dims are no value. */
 static void check_value(ot_fact *y)
 {
     int64_t n;
@@ -79,8 +90,10 @@ ot_status ot_infer_node(ot_graph *g, ot_arena *arena, const ot_node *n, const ot
         for (int d = 0; d < y[i].rank && st == OT_OK; d++)
             if (y[i].dim[d] < 0 && !ot_is_symbol(y[i].dim[d]))
                 st = ot_fail(OT_ESHAPE, "output %d would have a dimension of %lld", i, (long long)y[i].dim[d]);
-    for (int i = 0; i < n->n_out && st == OT_OK; i++)
+    for (int i = 0; i < n->n_out && st == OT_OK; i++) {
         check_value(&y[i]);
+        st = ot_check_span(y[i].rank, y[i].dim);
+    }
     return st == OT_OK ? st : ot_context(st, "node '%s' (%s-%d)", n->name, n->op->name, n->opset);
 }
 

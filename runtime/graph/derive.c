@@ -90,6 +90,12 @@ static ot_status take_tensor(deriver *d, ot_tensor *view, const Onnx__TensorProt
 {
     bool owned;
     OT_TRY(ot_model_tensor(d->m, t, view, &owned));
+    ot_status st = ot_check_span(view->rank, view->dim);
+    if (st != OT_OK) {
+        if (owned)
+            ot_tensor_release(view);
+        return ot_context(st, "tensor '%s'", ot_text(t->name));
+    }
     if (!owned)
         return OT_OK;
     ot_tensor *keep = ot_malloc(1, sizeof(*keep));

@@ -88,6 +88,10 @@ const char *ot_dim_text(const ot_graph *g, ot_dim d, char *text, size_t n);
 /* "float[N,3,224,224]" */
 const char *ot_fact_text(const ot_graph *g, const ot_fact *f, char *text, size_t n);
 
+/* OT_ENOMEM when the known dims that are not 0 have a product over 2^44.  Of an empty tensor too: kernels multiply some
+ * of its dims without a thought for 64 bits. */
+ot_status ot_check_span(int rank, const ot_dim *dim);
+
 /* Runs the shape rule of a node into y[0 .. n_out-1]; facts and constants of inputs are looked up in the arrays by
  * value (constant may be NULL).  Errors name the node. */
 ot_status ot_infer_node(ot_graph *g, ot_arena *arena, const ot_node *n, const ot_fact *const *fact_of_value,

@@ -2,8 +2,6 @@
 
 #include <string.h>
 
-#define MAX_SPAN ((int64_t)1 << 44) /* product of the dims that are not 0: 16 Ti elements */
-
 typedef struct planner {
     ot_plan *p;
     ot_graph *g;
@@ -26,10 +24,12 @@ static ot_status bind_input(planner *w, const ot_value *v, const ot_fact *given)
     if (want->rank >= 0 && given->rank != want->rank)
         return ot_fail(OT_ESHAPE, "input '%s' has rank %d, given %s", v->name, want->rank,
                        OT_DIMS(given->rank, given->dim));
-    for (int64_t i = 0, span = 1; i < given->rank; i++)
-        if (given->dim[i] < 0 ||
-            (given->dim[i] && (__builtin_mul_overflow(span, given->dim[i], &span) || span > MAX_SPAN)))
+    for (int i = 0; i < given->rank; i++)
+        if (given->dim[i] < 0)
             return ot_fail(OT_ESHAPE, "input '%s' is given as %s", v->name, OT_DIMS(given->rank, given->dim));
+    ot_status st = ot_check_span(given->rank, given->dim);
+    if (st != OT_OK)
+        return ot_context(st, "input '%s'", v->name);
     for (int i = 0; i < want->rank; i++) {
         ot_dim d = want->dim[i];
         ot_dim *bound = ot_is_symbol(d) ? &w->binding[d - OT_SYMBOL(0)] : NULL;
@@ -74,17 +74,6 @@ static ot_status keep_known(ot_plan *p, ot_val v, const ot_fact *f)
     return OT_OK;
 }
 
-/* A size under which kernels may add and multiply without a thought for 64 bits. */
-static ot_status check_size(const ot_node *n, int k, const ot_fact *f)
-{
-    int64_t span = 1;
-    for (int i = 0; i < f->rank; i++)
-        if (f->dim[i] && (__builtin_mul_overflow(span, f->dim[i], &span) || span > MAX_SPAN))
-            return ot_fail(OT_ENOMEM, "node '%s' (%s-%d): output %d would be %s", n->name, n->op->name, n->opset, k,
-                           OT_DIMS(f->rank, f->dim));
-    return OT_OK;
-}
-
 static ot_status infer_all(planner *w)
 {
     ot_plan *p = w->p;
@@ -101,7 +90,6 @@ static ot_status infer_all(planner *w)
             if (y[k].rank < 0 || !all_numbers(y[k].dim, y[k].rank))
                 return ot_fail(OT_EUNSUPPORTED, "node '%s' (%s-%d): the shape of output %d depends on data", n->name,
                                n->op->name, n->opset, k);
-            OT_TRY(check_size(n, k, &y[k]));
             known &= y[k].value && all_numbers(y[k].value, y[k].n_value);
             p->fact[n->out[k]] = &y[k];
         }
