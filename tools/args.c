@@ -161,6 +161,31 @@ void ot_arg_dims(const struct argp_state *state, const char *option, const char 
     }
 }
 
+void ot_take_model(const struct argp_state *state, const char *arg, const char *does, const char **model)
+{
+    if (*model)
+        ot_usage(state, "one model %s at a time, '%s' is a second", does, arg);
+    *model = arg;
+}
+
+void ot_need_model(const struct argp_state *state, const char *model)
+{
+    if (!model)
+        ot_usage(state, "the model is missing");
+}
+
+void ot_need_data(const struct argp_state *state, const char *dir)
+{
+    if (!dir)
+        ot_usage(state, "--data DIR is missing: the folder of pictures");
+}
+
+void ot_need_output(const struct argp_state *state, const char *file, const char *what)
+{
+    if (!file)
+        ot_usage(state, "-o FILE is missing: where %s goes", what);
+}
+
 void ot_strings_add(ot_strings *l, const char *s)
 {
     l->s = ot_tool_grow(l->s, l->n, sizeof(*l->s));

@@ -56,6 +56,14 @@ void ot_arg_dims(const struct argp_state *state, const char *option, const char 
 /* The model's own preprocessing, changed as the options say.  An exit code: 0, or after an error line. */
 int ot_image_spec_from_args(ot_image_spec *out, const ot_image_args *a, const ot_model *m, const char *path);
 
+/* The argument MODEL of a command that takes one: its text into *model; a second one is wrong usage, said as "one model
+ * DOES at a time". */
+void ot_take_model(const struct argp_state *state, const char *arg, const char *does, const char **model);
+/* What must have been given, asked at ARGP_KEY_END; wrong usage where it is NULL.  what: "the trained model". */
+void ot_need_model(const struct argp_state *state, const char *model);
+void ot_need_data(const struct argp_state *state, const char *dir);
+void ot_need_output(const struct argp_state *state, const char *file, const char *what);
+
 /* A list of texts that grows. */
 typedef struct ot_strings {
     const char **s;

@@ -44,15 +44,11 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         a->o.batch = ot_arg_int(state, "batch", arg, 1, 1000000);
         return 0;
     case ARGP_KEY_ARG:
-        if (a->model)
-            ot_usage(state, "one model is evaluated at a time, '%s' is a second", arg);
-        a->model = arg;
+        ot_take_model(state, arg, "is evaluated", &a->model);
         return 0;
     case ARGP_KEY_END:
-        if (!a->model)
-            ot_usage(state, "the model is missing");
-        if (!a->data.dir)
-            ot_usage(state, "--data DIR is missing: the folder of pictures");
+        ot_need_model(state, a->model);
+        ot_need_data(state, a->data.dir);
         return 0;
     default:
         return ARGP_ERR_UNKNOWN;

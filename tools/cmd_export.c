@@ -51,15 +51,11 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         a->opts.with_softmax = true;
         return 0;
     case ARGP_KEY_ARG:
-        if (a->model)
-            ot_usage(state, "one model is exported at a time, '%s' is a second", arg);
-        a->model = arg;
+        ot_take_model(state, arg, "is exported", &a->model);
         return 0;
     case ARGP_KEY_END:
-        if (!a->model)
-            ot_usage(state, "the model is missing");
-        if (!a->out)
-            ot_usage(state, "-o FILE is missing: where the exported model goes");
+        ot_need_model(state, a->model);
+        ot_need_output(state, a->out, "the exported model");
         return 0;
     default:
         return ARGP_ERR_UNKNOWN;

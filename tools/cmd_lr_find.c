@@ -44,15 +44,11 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         a->find.to = ot_arg_real(state, "find-to", arg, 1e-30, 1e6);
         return 0;
     case ARGP_KEY_ARG:
-        if (a->model)
-            ot_usage(state, "one model is tried at a time, '%s' is a second", arg);
-        a->model = arg;
+        ot_take_model(state, arg, "is tried", &a->model);
         return 0;
     case ARGP_KEY_END:
-        if (!a->model)
-            ot_usage(state, "the model is missing");
-        if (!a->data.dir)
-            ot_usage(state, "--data DIR is missing: the folder of pictures");
+        ot_need_model(state, a->model);
+        ot_need_data(state, a->data.dir);
         if (!(a->find.from < a->find.to))
             ot_usage(state, "--find-from %g is not below --find-to %g", a->find.from, a->find.to);
         return 0;

@@ -54,8 +54,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
             a->model = arg;
         return 0;
     case ARGP_KEY_END:
-        if (!a->model)
-            ot_usage(state, "the model is missing");
+        ot_need_model(state, a->model);
         if (!a->pictures.n)
             ot_usage(state, "a picture is missing");
         return 0;

@@ -68,13 +68,10 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         a->fill = ot_arg_word(state, "fill", arg, fill_words);
         return 0;
     case ARGP_KEY_ARG:
-        if (a->model)
-            ot_usage(state, "one model runs at a time, '%s' is a second", arg);
-        a->model = arg;
+        ot_take_model(state, arg, "runs", &a->model);
         return 0;
     case ARGP_KEY_END:
-        if (!a->model)
-            ot_usage(state, "the model is missing");
+        ot_need_model(state, a->model);
         return 0;
     default:
         return ARGP_ERR_UNKNOWN;

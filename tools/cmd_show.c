@@ -66,13 +66,10 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         a->out = arg;
         return 0;
     case ARGP_KEY_ARG:
-        if (a->model)
-            ot_usage(state, "one model is shown at a time, '%s' is a second", arg);
-        a->model = arg;
+        ot_take_model(state, arg, "is shown", &a->model);
         return 0;
     case ARGP_KEY_END:
-        if (!a->model)
-            ot_usage(state, "the model is missing");
+        ot_need_model(state, a->model);
         if (a->out && !a->grad)
             ot_usage(state, "-o FILE belongs to --grad");
         return 0;

@@ -49,15 +49,11 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         a->batch = arg;
         return 0;
     case ARGP_KEY_ARG:
-        if (a->model)
-            ot_usage(state, "one model is changed at a time, '%s' is a second", arg);
-        a->model = arg;
+        ot_take_model(state, arg, "is changed", &a->model);
         return 0;
     case ARGP_KEY_END:
-        if (!a->model)
-            ot_usage(state, "the model is missing");
-        if (!a->out)
-            ot_usage(state, "-o FILE is missing: where the new model goes");
+        ot_need_model(state, a->model);
+        ot_need_output(state, a->out, "the new model");
         if (!a->cut && !a->append && !a->batch && !a->rename_old.n)
             ot_usage(state, "nothing to do is missing: --cut, --append, --rename or --set-batch");
         return 0;

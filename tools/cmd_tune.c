@@ -68,17 +68,12 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         a->history = arg;
         return 0;
     case ARGP_KEY_ARG:
-        if (a->model)
-            ot_usage(state, "one model is trained at a time, '%s' is a second", arg);
-        a->model = arg;
+        ot_take_model(state, arg, "is trained", &a->model);
         return 0;
     case ARGP_KEY_END:
-        if (!a->model)
-            ot_usage(state, "the model is missing");
-        if (!a->data.dir)
-            ot_usage(state, "--data DIR is missing: the folder of pictures");
-        if (!a->out)
-            ot_usage(state, "-o FILE is missing: where the trained model goes");
+        ot_need_model(state, a->model);
+        ot_need_data(state, a->data.dir);
+        ot_need_output(state, a->out, "the trained model");
         return 0;
     default:
         return ARGP_ERR_UNKNOWN;
