@@ -43,24 +43,6 @@ static int64_t int_power(int64_t x, int64_t e)
     return (int64_t)y;
 }
 
-static void set_int(ot_tensor *t, int64_t i, int64_t v)
-{
-    switch (ot_dtype_size(t->dtype)) {
-    case 8:
-        ((int64_t *)t->data)[i] = v;
-        break;
-    case 4:
-        ((int32_t *)t->data)[i] = (int32_t)v;
-        break;
-    case 2:
-        ((int16_t *)t->data)[i] = (int16_t)v;
-        break;
-    default:
-        ((int8_t *)t->data)[i] = (int8_t)v;
-        break;
-    }
-}
-
 static ot_status reference_run(const ot_run *r)
 {
     int64_t sa[OT_MAX_RANK], sb[OT_MAX_RANK];
@@ -76,7 +58,7 @@ static ot_status reference_run(const ot_run *r)
             rest /= y->dim[d];
         }
         if (ints)
-            set_int(y, i, int_power(ot_tensor_get_int(&r->x[0], a), ot_tensor_get_int(&r->x[1], b)));
+            ot_tensor_set_int(y, i, int_power(ot_tensor_get_int(&r->x[0], a), ot_tensor_get_int(&r->x[1], b)));
         else
             ot_tensor_set(y, i, pow(ot_tensor_get(&r->x[0], a), ot_tensor_get(&r->x[1], b)));
     }

@@ -262,24 +262,6 @@ static ot_status reference_run(const ot_run *r)
     return OT_OK;
 }
 
-static void set_int(ot_tensor *t, int64_t i, int64_t v)
-{
-    switch (ot_dtype_size(t->dtype)) {
-    case 8:
-        ((int64_t *)t->data)[i] = v;
-        break;
-    case 4:
-        ((int32_t *)t->data)[i] = (int32_t)v;
-        break;
-    case 2:
-        ((int16_t *)t->data)[i] = (int16_t)v;
-        break;
-    default:
-        ((int8_t *)t->data)[i] = (int8_t)v;
-        break;
-    }
-}
-
 /* Integers: exact sums and products that wrap; the rest as doubles. */
 static ot_status int_run(const ot_run *r)
 {
@@ -307,11 +289,12 @@ static ot_status int_run(const ot_run *r)
         }
         double whole = wide ? (double)acc : (double)(int64_t)acc;
         if (f.what == 'm')
-            set_int(&r->y[0], i, f.count ? (wide ? (int64_t)(acc / (uint64_t)f.count) : (int64_t)acc / f.count) : 0);
+            ot_tensor_set_int(&r->y[0], i,
+                              f.count ? (wide ? (int64_t)(acc / (uint64_t)f.count) : (int64_t)acc / f.count) : 0);
         else if (f.what == '2' || f.what == 'l' || f.what == 'e')
             ot_tensor_set(&r->y[0], i, f.what == '2' ? sqrt(whole) : log(f.what == 'e' ? real : whole));
         else
-            set_int(&r->y[0], i, (int64_t)acc);
+            ot_tensor_set_int(&r->y[0], i, (int64_t)acc);
     }
     return OT_OK;
 }

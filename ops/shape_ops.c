@@ -64,12 +64,6 @@ static ot_status size_run(const ot_run *r)
     return OT_OK;
 }
 
-/* An element as a fact carries it: nothing that would pass for a symbol. */
-static ot_dim carried(int64_t v)
-{
-    return ot_is_symbol(v) ? -((int64_t)1 << 62) : v;
-}
-
 /* ---- Constant ------------------------------------------------------------------------------------------------------
  */
 
@@ -125,7 +119,7 @@ static ot_status constant_infer(ot_infer *c)
     int64_t n = ot_tensor_count(&t);
     ot_dim *v = t.dtype == OT_INT64 && n <= OT_MAX_VALUE ? ot_value_alloc(c, (int)n) : NULL;
     for (int64_t i = 0; v && i < n; i++)
-        v[i] = carried(ot_tensor_get_int(&t, i));
+        v[i] = ot_known_element(ot_tensor_get_int(&t, i));
     c->y[0].value = v;
     c->y[0].n_value = v ? (int)n : 0;
     return OT_OK;
@@ -171,7 +165,7 @@ static ot_status of_shape_infer(ot_infer *c)
     if (rank == 1 && !ot_is_symbol(dim[0]) && dim[0] <= OT_MAX_VALUE && c->y[0].dtype == OT_INT64) {
         ot_dim *v = ot_value_alloc(c, (int)dim[0]);
         for (int i = 0; v && i < dim[0]; i++)
-            v[i] = carried(ot_tensor_get_int(a->tensor, 0));
+            v[i] = ot_known_element(ot_tensor_get_int(a->tensor, 0));
         c->y[0].value = v;
         c->y[0].n_value = v ? (int)dim[0] : 0;
     }

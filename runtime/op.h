@@ -28,6 +28,12 @@ static inline bool ot_is_symbol(ot_dim d)
 {
     return d < -((int64_t)1 << 62);
 }
+/* An element as a fact carries it: one that would pass for a symbol (a Slice "from the very start") is clamped, which
+ * is still further than any tensor goes. */
+static inline ot_dim ot_known_element(int64_t v)
+{
+    return ot_is_symbol(v) ? -((int64_t)1 << 62) : v;
+}
 
 typedef enum ot_kind { OT_TENSOR, OT_SEQUENCE, OT_OPTIONAL, OT_MAP } ot_kind;
 

@@ -254,6 +254,24 @@ int64_t ot_tensor_get_int(const ot_tensor *t, int64_t i)
     }
 }
 
+void ot_tensor_set_int(ot_tensor *t, int64_t i, int64_t value)
+{
+    switch (ot_dtype_size(t->dtype)) {
+    case 8:
+        ((int64_t *)t->data)[i] = value;
+        break;
+    case 4:
+        ((int32_t *)t->data)[i] = (int32_t)value;
+        break;
+    case 2:
+        ((int16_t *)t->data)[i] = (int16_t)value;
+        break;
+    default:
+        ((int8_t *)t->data)[i] = (int8_t)value;
+        break;
+    }
+}
+
 static int64_t saturate(double v, double lo, double hi)
 {
     if (isnan(v))

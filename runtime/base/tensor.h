@@ -24,6 +24,8 @@ void ot_tensor_release(ot_tensor *t);
 void ot_tensor_set(ot_tensor *t, int64_t i, double value);
 /* Element i of an integer or bool tensor, exact to 64 bits (uint64 wraps). */
 int64_t ot_tensor_get_int(const ot_tensor *t, int64_t i);
+/* Element i of an integer type of 8 bits or more; what does not fit wraps. */
+void ot_tensor_set_int(ot_tensor *t, int64_t i, int64_t value);
 
 /* "[2,3,?]" for messages; text is cut to n bytes; negative dims are written '?'. */
 const char *ot_dims_text(char *text, size_t n, int rank, const int64_t *dim);

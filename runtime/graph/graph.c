@@ -112,11 +112,8 @@ ot_status ot_fact_of_tensor(ot_fact *out, ot_arena *arena, const ot_tensor *t)
     ot_dim *value = ot_arena_calloc(arena, (size_t)n + 1, sizeof(*value));
     if (!value)
         return OT_ENOMEM;
-    for (int64_t i = 0; i < n; i++) {
-        int64_t v = ot_tensor_get_int(t, i);
-        value[i] =
-            ot_is_symbol(v) ? -((int64_t)1 << 62) : v; /* a Slice "from the very start": as far as any tensor goes */
-    }
+    for (int64_t i = 0; i < n; i++)
+        value[i] = ot_known_element(ot_tensor_get_int(t, i));
     out->value = value;
     out->n_value = (int)n;
     return OT_OK;
