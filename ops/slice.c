@@ -71,16 +71,17 @@ static ot_status read_slices(ot_infer *c, int first, int rank, slices *s)
     memset(s, 0, sizeof(*s));
     OT_TRY(ot_rank_between(c, first, 1, 1));
     OT_TRY(ot_rank_between(c, first + 1, 1, 1));
-    if (ot_is_symbol(c->x[first]->dim[0]) || c->x[first]->dim[0] > rank)
-        return ot_fail(OT_ESHAPE, "more starts than the %d dimensions, or an unknown number of them", rank);
-    n = (int)c->x[first]->dim[0];
+    ot_dim starts = c->x[first]->dim[0];
+    if (!ot_is_symbol(starts) && starts > rank)
+        return ot_fail(OT_ESHAPE, "more starts than the %d dimensions", rank);
     OT_TRY(ot_known_ints(c, first + 2, OT_MAX_RANK, axes, &n_axes));
     bool given = first + 2 < c->n_in && c->x[first + 2];
-    if (n_axes < 0) { /* any dimension may be cut */
+    if (n_axes < 0 || ot_is_symbol(starts)) { /* any dimension may be cut */
         for (int d = 0; d < rank; d++)
             s->cut[d] = true;
         return OT_OK;
     }
+    n = (int)starts;
     if (given && n_axes != n)
         return ot_fail(OT_ESHAPE, "%d axes for %d starts", n_axes, n);
     for (int k = 0; k < n; k++) {

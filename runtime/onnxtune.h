@@ -262,9 +262,11 @@ OT_API const char *ot_session_output_name(const ot_session *s, int64_t i);
 /* What input i accepts: a view without data, whose dims are -1 where any size is taken; rank -1: any. */
 OT_API ot_status ot_session_input(const ot_session *s, int64_t i, ot_tensor *out);
 
-/* Plans for inputs of these types and shapes; their data is not looked at.  OT_ESHAPE, OT_ENOMEM (the cap). */
+/* Plans for inputs of these types and shapes.  Data is looked at only where a shape depends on it, and may be NULL.
+ * OT_ESHAPE, OT_ENOMEM (the cap), OT_EUNSUPPORTED (a shape depends on data that is not there). */
 OT_API ot_status ot_session_prepare(ot_session *s, const ot_tensor *inputs, int64_t n);
-/* Runs on one tensor an input, in the session's order; plans first when the shapes are new. */
+/* Runs on one tensor an input, in the session's order; plans first when the shapes, or data that shapes depend on, are
+ * new. */
 OT_API ot_status ot_session_run(ot_session *s, const ot_tensor *inputs, int64_t n);
 /* Output i of the last run: a view, valid until the next run or prepare. */
 OT_API const ot_tensor *ot_session_output(const ot_session *s, int64_t i);

@@ -39,12 +39,14 @@ set(RUNTIME_SOURCES
     runtime/graph/derive.c
     runtime/graph/docshape.c
     runtime/graph/dump.c
+    runtime/graph/evaluate.c
     runtime/graph/export.c
     runtime/graph/fold.c
     runtime/graph/fold_bn.c
     runtime/graph/fuse.c
     runtime/graph/gradient.c
     runtime/graph/graph.c
+    runtime/graph/known.c
     runtime/graph/layer_table.c
     runtime/graph/layers.c
     runtime/graph/memory.c

@@ -18,6 +18,7 @@ add_executable(onnxtune-tests tests/harness.c tests/mutate.c tests/net.c tests/o
     tests/test_image.c
     tests/test_kernel_rows.c
     tests/test_kernels.c
+    tests/test_known.c
     tests/test_layer_table.c
     tests/test_loader.c
     tests/test_loss.c

@@ -279,6 +279,17 @@ static int64_t saturate(double v, double lo, double hi)
     return (int64_t)(v < lo ? lo : v > hi ? hi : v);
 }
 
+bool ot_tensor_same_data(const ot_tensor *a, const ot_tensor *b)
+{
+    if (a->dtype != OT_STRING)
+        return memcmp(a->data, b->data, ot_tensor_bytes(a)) == 0;
+    const ot_str *x = a->data, *y = b->data;
+    for (int64_t i = 0, n = ot_tensor_count(a); i < n; i++)
+        if (x[i].n != y[i].n || memcmp(x[i].bytes, y[i].bytes, x[i].n) != 0)
+            return false;
+    return true;
+}
+
 void ot_tensor_set(ot_tensor *t, int64_t i, double v)
 {
     void *p = t->data;

@@ -20,6 +20,9 @@ ot_status ot_bytes(size_t *out, ot_dtype dtype, int rank, const int64_t *dim);
 ot_status ot_tensor_init(ot_tensor *t, ot_dtype dtype, int rank, const int64_t *dim);
 void ot_tensor_release(ot_tensor *t);
 
+/* Same bits in tensors of one type and shape; strings are compared. */
+bool ot_tensor_same_data(const ot_tensor *a, const ot_tensor *b);
+
 /* Element i from a double: integers saturate, NaN becomes 0 in them.  Strings and complex are left alone. */
 void ot_tensor_set(ot_tensor *t, int64_t i, double value);
 /* Element i of an integer or bool tensor, exact to 64 bits (uint64 wraps). */

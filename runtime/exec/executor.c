@@ -4,6 +4,7 @@
 #include <string.h>
 
 #define MAX_PLANS 16
+#define HEAVY     ((size_t)1 << 20)
 
 struct ot_executor {
     ot_graph *g;
@@ -111,7 +112,7 @@ ot_status ot_executor_memory(const ot_executor *e, ot_memory *out)
     OT_TRY(count_weights(&out->weights, e, p));
     out->state = e->o.store->bytes;
     out->packed = e->o.store->packs.bytes;
-    out->activations = p->arena_bytes;
+    out->activations = p->arena_bytes + p->known_bytes;
     out->workspace = p->scratch_bytes;
     out->steps = p->n_step;
     return OT_OK;
@@ -120,12 +121,15 @@ ot_status ot_executor_memory(const ot_executor *e, ot_memory *out)
 static bool fits(const ot_executor *e, const ot_plan *p, const ot_tensor *input)
 {
     for (int64_t i = 0; i < e->g->n_input; i++) {
-        const ot_fact *f = p->fact[e->g->input[i]];
+        ot_val v = e->g->input[i];
+        const ot_fact *f = p->fact[v];
         if (f->dtype != input[i].dtype || f->rank != input[i].rank)
             return false;
         for (int d = 0; d < f->rank; d++)
             if (f->dim[d] != input[i].dim[d])
                 return false;
+        if (p->looked_at[i] && !(input[i].data && ot_tensor_same_data(p->known[v], &input[i])))
+            return false;
     }
     return true;
 }
@@ -140,13 +144,13 @@ static void move_to_front(ot_executor *e, int i)
 static ot_status check_memory(const ot_executor *e, const ot_plan *p)
 {
     size_t state = e->o.store->bytes, packed = e->o.store->packs.bytes;
-    size_t total = p->arena_bytes + p->scratch_bytes + state + packed;
+    size_t total = p->arena_bytes + p->scratch_bytes + state + packed + p->known_bytes;
     if (!e->o.memory || total <= e->o.memory)
         return OT_OK;
     return ot_fail(OT_ENOMEM,
                    "%zu bytes are needed (activations %zu, work space %zu, state %zu, packed weights %zu), "
                    "the cap is %zu",
-                   total, p->arena_bytes, p->scratch_bytes, state, packed, e->o.memory);
+                   total, p->arena_bytes + p->known_bytes, p->scratch_bytes, state, packed, e->o.memory);
 }
 
 static ot_status enlarge(ot_workspace *w, size_t size)
@@ -161,16 +165,23 @@ static ot_status enlarge(ot_workspace *w, size_t size)
     return OT_OK;
 }
 
+/* Plans that hold much data of one run are kept only until the next plan is made. */
+static void drop_heavy(ot_executor *e)
+{
+    int kept = 0;
+    for (int i = 0; i < e->n_plan; i++)
+        if (e->plan[i]->known_bytes > HEAVY)
+            ot_plan_close(e->plan[i]);
+        else
+            e->plan[kept++] = e->plan[i];
+    e->n_plan = kept;
+}
+
 static ot_status make_plan(ot_executor *e, const ot_tensor *input)
 {
     ot_plan *p = NULL;
-    ot_fact *fact = ot_calloc((size_t)e->g->n_input + 1, sizeof(*fact));
-    if (!fact)
-        return OT_ENOMEM;
-    for (int64_t i = 0; i < e->g->n_input; i++)
-        ot_set_shape(&fact[i], input[i].dtype, input[i].rank, input[i].dim);
-    ot_status st = ot_plan_create(&p, e->g, fact, e->slot, &e->o.store->packs, ot_threads_count(e->o.threads));
-    ot_free(fact);
+    ot_plan_opts po = { input, e->slot, &e->o.store->packs, e->o.threads, e->o.memory };
+    ot_status st = ot_plan_create(&p, e->g, &po);
     if (st == OT_OK)
         st = check_memory(e, p);
     if (st == OT_OK)
@@ -179,6 +190,7 @@ static ot_status make_plan(ot_executor *e, const ot_tensor *input)
         ot_plan_close(p);
         return st;
     }
+    drop_heavy(e);
     if (e->n_plan == MAX_PLANS)
         ot_plan_close(e->plan[--e->n_plan]);
     e->plan[e->n_plan++] = p;

@@ -63,21 +63,34 @@ static void check_value(ot_fact *y)
         y->n_value = 0;
 }
 
-ot_status ot_infer_node(ot_graph *g, ot_arena *arena, const ot_node *n, const ot_fact *const *fact_of_value, ot_fact *y)
+static void forget(const ot_node *n, ot_fact *y)
+{
+    for (int i = 0; i < n->n_out; i++)
+        y[i] = (ot_fact){ .kind = OT_TENSOR, .rank = -1 };
+}
+
+static bool is_vague(const ot_fact *x)
+{
+    return x && (x->rank < 0 || x->dtype == OT_UNDEFINED);
+}
+
+ot_status ot_infer_node(ot_graph *g, ot_arena *arena, const ot_node *n, const ot_fact *const *fact_of_value,
+                        const ot_tensor *const *known, ot_fact *y)
 {
     const ot_fact **x = ot_arena_calloc(arena, (size_t)n->n_in + 1, sizeof(*x));
     const ot_tensor **constant = ot_arena_calloc(arena, (size_t)n->n_in + 1, sizeof(*constant));
     if (!x || !constant)
         return OT_ENOMEM;
+    bool vague = false;
     for (int i = 0; i < n->n_in; i++) {
         if (n->in[i] == OT_NONE)
             continue;
         const ot_value *v = &g->value[n->in[i]];
         x[i] = fact_of_value ? fact_of_value[n->in[i]] : &v->fact;
-        constant[i] = v->origin == OT_FROM_CONSTANT ? v->tensor : NULL;
+        constant[i] = v->origin == OT_FROM_CONSTANT ? v->tensor : known ? known[n->in[i]] : NULL;
+        vague |= is_vague(x[i]);
     }
-    for (int i = 0; i < n->n_out; i++)
-        y[i] = (ot_fact){ .kind = OT_TENSOR, .rank = -1 };
+    forget(n, y);
     ot_infer c = {
         .graph = g, .arena = arena, .node = n, .n_in = n->n_in, .n_out = n->n_out, .x = x, .constant = constant, .y = y
     };
@@ -86,6 +99,10 @@ ot_status ot_infer_node(ot_graph *g, ot_arena *arena, const ot_node *n, const ot
             return ot_context(ot_fail(OT_EMODEL, "input %d is missing", i), "node '%s' (%s-%d)", n->name, n->op->name,
                               n->opset);
     ot_status st = n->op->infer(&c);
+    if (st != OT_OK && st != OT_ENOMEM && vague) {
+        forget(n, y);
+        return OT_OK;
+    }
     for (int i = 0; i < n->n_out && st == OT_OK; i++)
         for (int d = 0; d < y[i].rank && st == OT_OK; d++)
             if (y[i].dim[d] < 0 && !ot_is_symbol(y[i].dim[d]))
@@ -146,7 +163,7 @@ ot_status ot_add_node(ot_build *b, const ot_op *op, int opset, const char *name,
     ot_status st = check_arity(op, n_in, n_out);
     if (st != OT_OK)
         return ot_context(st, "node '%s' (%s-%d)", name, op->name, opset);
-    OT_TRY(ot_infer_node(g, &g->arena, n, NULL, y));
+    OT_TRY(ot_infer_node(g, &g->arena, n, NULL, NULL, y));
     for (int i = 0; i < n_out; i++) {
         const char *given = out_names ? out_names[i] : NULL;
         if (given && !*given) {

@@ -54,21 +54,14 @@ static ot_status evaluate(ot_graph *g, ot_arena *arena, const ot_node *n)
         }
     for (int i = 0; i < n->n_out; i++)
         y[i] = n->out[i] == OT_NONE ? NULL : &g->value[n->out[i]].fact;
-    ot_step s;
-    ot_status st = ot_step_prepare(&s, arena, n, x, y, constant, NULL, NULL, 1);
-    void *scratch = st == OT_OK ? ot_malloc(s.scratch + 1, 1) : NULL;
-    if (st == OT_OK && !scratch)
-        st = OT_ENOMEM;
-    for (int i = 0; i < n->n_in && st == OT_OK; i++)
-        s.x[i].data = constant[i] ? constant[i]->data : NULL;
+    ot_status st = OT_OK;
     for (int i = 0; i < n->n_out && st == OT_OK; i++)
         if (y[i]) {
             result[i] = ot_graph_own(g, y[i]->dtype, y[i]->rank, y[i]->dim);
             st = result[i] ? OT_OK : OT_ENOMEM;
-            s.y[i].data = result[i] ? result[i]->data : NULL;
         }
     if (st == OT_OK)
-        st = ot_step_run(&s, scratch, NULL);
+        st = ot_evaluate_node(arena, n, x, y, constant, result, NULL);
     for (int i = 0; i < n->n_out && st == OT_OK; i++)
         if (result[i]) {
             ot_value *v = &g->value[n->out[i]];
@@ -77,8 +70,6 @@ static ot_status evaluate(ot_graph *g, ot_arena *arena, const ot_node *n)
             v->producer = NULL;
             st = ot_fact_of_tensor(&v->fact, &g->arena, result[i]);
         }
-    ot_free(scratch);
-    ot_step_release(&s);
     return st;
 }
 

@@ -92,10 +92,12 @@ const char *ot_fact_text(const ot_graph *g, const ot_fact *f, char *text, size_t
  * of its dims without a thought for 64 bits. */
 ot_status ot_check_span(int rank, const ot_dim *dim);
 
-/* Runs the shape rule of a node into y[0 .. n_out-1]; facts and constants of inputs are looked up in the arrays by
- * value (constant may be NULL).  Errors name the node. */
+/* Runs the shape rule of a node into y[0 .. n_out-1].  Facts of inputs are looked up by value in fact_of_value (NULL:
+ * the graph's own), data that is known beside the graph's constants in `known` (may be NULL).  A rule that refuses an
+ * input of which neither type nor rank is known leaves the outputs unknown: a plan, where all are, asks again.  Errors
+ * name the node. */
 ot_status ot_infer_node(ot_graph *g, ot_arena *arena, const ot_node *n, const ot_fact *const *fact_of_value,
-                        ot_fact *y);
+                        const ot_tensor *const *known, ot_fact *y);
 
 /* ---- Building --------------------------------------------------------------------------------------------------- */
 

@@ -58,7 +58,7 @@ static ot_status find_facts(ot_layers *l, const char *const *name, const ot_tens
         ot_fact *y = ot_arena_calloc(&l->arena, (size_t)node->n_out + 1, sizeof(*y));
         if (!y)
             return OT_ENOMEM;
-        OT_TRY(ot_infer_node(g, &l->arena, node, l->fact, y));
+        OT_TRY(ot_infer_node(g, &l->arena, node, l->fact, NULL, y));
         for (int k = 0; k < node->n_out; k++)
             if (node->out[k] != OT_NONE)
                 l->fact[node->out[k]] = &y[k];

@@ -5,17 +5,14 @@
 typedef struct planner {
     ot_plan *p;
     ot_graph *g;
-    void *const *slot;
-    ot_packs *packs;
-    int threads;
+    const ot_plan_opts *o;
     int *view_of;    /* by node: the input that output 0 is a view of, or -1 */
-    bool *skipped;   /* by node: all outputs are known */
     bool *needed;    /* by value: some step reads its data, or it leaves the graph */
     ot_dim *binding; /* by symbol: the number that an input gave it; -1 none */
 } planner;
 
 /* An input's dimension must be the declared number, and a named symbol the same number everywhere. */
-static ot_status bind_input(planner *w, const ot_value *v, const ot_fact *given)
+static ot_status bind_input(planner *w, const ot_value *v, const ot_tensor *given)
 {
     const ot_fact *want = &v->fact;
     if (given->dtype != want->dtype)
@@ -74,6 +71,39 @@ static ot_status keep_known(ot_plan *p, ot_val v, const ot_fact *f)
     return OT_OK;
 }
 
+/* Rank and dims of every output are numbers; *which: the first that has some that are not. */
+static bool is_shaped(const ot_node *n, const ot_fact *y, int *which)
+{
+    for (*which = 0; *which < n->n_out; ++*which) {
+        const ot_fact *f = &y[*which];
+        if (n->out[*which] != OT_NONE && (f->rank < 0 || !all_numbers(f->dim, f->rank)))
+            return false;
+    }
+    return true;
+}
+
+/* Shapes first from what is known, then from the data of small integer inputs (axes, sizes), of small ones (scales), of
+ * all: the less is looked at, the more runs a plan is good for. */
+static ot_status infer_one(planner *w, const ot_node *n, ot_fact *y)
+{
+    ot_plan *p = w->p;
+    int which;
+    OT_TRY(ot_infer_node(w->g, &p->arena, n, p->fact, p->known, y));
+    for (ot_look look = OT_SMALL_INTS; look <= OT_ALL && !is_shaped(n, y, &which); look++) {
+        bool more;
+        ot_status st = ot_plan_know_inputs(&more, p, w->o, n, look);
+        if (st != OT_OK)
+            return ot_context(st, "node '%s' (%s-%d): the shape of output %d depends on data", n->name, n->op->name,
+                              n->opset, which);
+        if (more)
+            OT_TRY(ot_infer_node(w->g, &p->arena, n, p->fact, p->known, y));
+    }
+    if (!is_shaped(n, y, &which))
+        return ot_fail(OT_EUNSUPPORTED, "node '%s' (%s-%d): the shape of output %d depends on data", n->name,
+                       n->op->name, n->opset, which);
+    return OT_OK;
+}
+
 static ot_status infer_all(planner *w)
 {
     ot_plan *p = w->p;
@@ -82,23 +112,28 @@ static ot_status infer_all(planner *w)
         ot_fact *y = ot_arena_calloc(&p->arena, (size_t)n->n_out + 1, sizeof(*y));
         if (!y)
             return OT_ENOMEM;
-        OT_TRY(ot_infer_node(w->g, &p->arena, n, p->fact, y));
-        bool known = n->n_out > 0;
+        OT_TRY(infer_one(w, n, y));
+        bool known = true;
         for (int k = 0; k < n->n_out; k++) {
             if (n->out[k] == OT_NONE)
                 continue;
-            if (y[k].rank < 0 || !all_numbers(y[k].dim, y[k].rank))
-                return ot_fail(OT_EUNSUPPORTED, "node '%s' (%s-%d): the shape of output %d depends on data", n->name,
-                               n->op->name, n->opset, k);
             known &= y[k].value && all_numbers(y[k].value, y[k].n_value);
             p->fact[n->out[k]] = &y[k];
         }
-        w->skipped[i] = known;
         for (int k = 0; k < n->n_out && known; k++)
             if (n->out[k] != OT_NONE)
                 OT_TRY(keep_known(p, n->out[k], &y[k]));
     }
     return OT_OK;
+}
+
+/* All outputs are constants of this plan: nothing is to be run. */
+static bool is_known(const ot_plan *p, const ot_node *n)
+{
+    for (int k = 0; k < n->n_out; k++)
+        if (n->out[k] != OT_NONE && !p->known[n->out[k]])
+            return false;
+    return true;
 }
 
 /* The arrays that a node's kernel sees: facts, constants and where weights lie. */
@@ -130,7 +165,7 @@ static ot_status collect(planner *w, const ot_node *n, node_args *a)
         if (value->origin == OT_FROM_CONSTANT)
             a->weight[i] = value->tensor->data;
         else if (value->origin == OT_FROM_SLOT)
-            a->weight[i] = w->slot[v];
+            a->weight[i] = w->o->slot[v];
     }
     for (int i = 0; i < n->n_out; i++)
         a->y[i] = n->out[i] == OT_NONE ? NULL : w->p->fact[n->out[i]];
@@ -142,7 +177,7 @@ static ot_status find_views(planner *w)
     for (int64_t i = 0; i < w->g->n_node; i++) {
         const ot_node *n = w->g->node[i];
         w->view_of[i] = -1;
-        if (w->skipped[i] || !n->op->view)
+        if (is_known(w->p, n) || !n->op->view)
             continue;
         node_args a;
         OT_TRY(collect(w, n, &a));
@@ -181,7 +216,7 @@ static void find_needed(planner *w)
         bool runs = false;
         for (int k = 0; k < n->n_out; k++)
             runs |= n->out[k] != OT_NONE && w->needed[n->out[k]];
-        if (!runs || w->skipped[i])
+        if (!runs || is_known(w->p, n))
             continue;
         for (int k = 0; k < n->n_in; k++) {
             bool reads = w->view_of[i] >= 0 ? k == w->view_of[i] : !(k < 32 && n->op->shape_only >> k & 1);
@@ -203,7 +238,7 @@ static ot_status make_steps(planner *w)
         bool runs = false;
         for (int k = 0; k < n->n_out; k++)
             runs |= n->out[k] != OT_NONE && w->needed[n->out[k]];
-        if (w->skipped[i] || !runs)
+        if (is_known(p, n) || !runs)
             continue;
         if (w->view_of[i] >= 0) {
             p->view[n->out[0]] = n->in[w->view_of[i]];
@@ -212,16 +247,18 @@ static ot_status make_steps(planner *w)
         node_args a;
         OT_TRY(collect(w, n, &a));
         ot_step *s = &p->step[p->n_step++];
-        OT_TRY(ot_step_prepare(s, &p->arena, n, a.x, a.y, a.constant, a.weight, w->packs, w->threads));
+        OT_TRY(ot_step_prepare(s, &p->arena, n, a.x, a.y, a.constant, a.weight, w->o->packs,
+                               ot_threads_count(w->o->threads)));
         if (s->scratch > p->scratch_bytes)
             p->scratch_bytes = s->scratch;
     }
     return OT_OK;
 }
 
-static ot_status bind_inputs(planner *w, const ot_fact *input)
+static ot_status bind_inputs(planner *w)
 {
     ot_graph *g = w->g;
+    const ot_tensor *input = w->o->input;
     for (int64_t i = 0; i < g->n_symbol; i++)
         w->binding[i] = -1;
     for (int64_t i = 0; i < g->n_input; i++)
@@ -230,15 +267,16 @@ static ot_status bind_inputs(planner *w, const ot_fact *input)
         if (g->value[v].origin == OT_FROM_CONSTANT || g->value[v].origin == OT_FROM_SLOT)
             w->p->fact[v] = &g->value[v].fact;
     for (int64_t i = 0; i < g->n_input; i++) {
-        ot_fact *f = ot_arena_memdup(&w->p->arena, &input[i], sizeof(*f));
+        ot_fact *f = ot_arena_calloc(&w->p->arena, 1, sizeof(*f));
         if (!f)
             return OT_ENOMEM;
+        ot_set_shape(f, input[i].dtype, input[i].rank, input[i].dim);
         w->p->fact[g->input[i]] = f;
     }
     return OT_OK;
 }
 
-static ot_status make(planner *w, const ot_fact *input)
+static ot_status make(planner *w)
 {
     ot_plan *p = w->p;
     ot_arena *arena = &p->arena;
@@ -247,18 +285,18 @@ static ot_status make(planner *w, const ot_fact *input)
     p->fact = ot_arena_calloc(arena, values, sizeof(*p->fact));
     p->where = ot_arena_calloc(arena, values, sizeof(*p->where));
     p->known = ot_arena_calloc(arena, values, sizeof(*p->known));
+    p->looked_at = ot_arena_calloc(arena, (size_t)w->g->n_input + 1, sizeof(*p->looked_at));
     p->view = ot_arena_calloc(arena, values, sizeof(*p->view));
     p->stored = ot_arena_calloc(arena, (size_t)w->g->n_binding + 1, sizeof(*p->stored));
     w->view_of = ot_arena_calloc(arena, nodes, sizeof(*w->view_of));
-    w->skipped = ot_arena_calloc(arena, nodes, sizeof(*w->skipped));
     w->needed = ot_arena_calloc(arena, values, sizeof(*w->needed));
     w->binding = ot_arena_calloc(arena, (size_t)w->g->n_symbol + 1, sizeof(*w->binding));
-    if (!p->fact || !p->where || !p->known || !p->view || !p->stored || !w->view_of || !w->skipped || !w->needed ||
+    if (!p->fact || !p->where || !p->known || !p->looked_at || !p->view || !p->stored || !w->view_of || !w->needed ||
         !w->binding)
         return OT_ENOMEM;
     for (size_t v = 0; v < values; v++)
         p->view[v] = OT_NONE;
-    OT_TRY(bind_inputs(w, input));
+    OT_TRY(bind_inputs(w));
     OT_TRY(infer_all(w));
     OT_TRY(find_views(w));
     OT_TRY(check_bindings(w));
@@ -267,15 +305,14 @@ static ot_status make(planner *w, const ot_fact *input)
     return ot_plan_memory(p);
 }
 
-ot_status ot_plan_create(ot_plan **out, ot_graph *g, const ot_fact *input, void *const *slot, ot_packs *packs,
-                         int threads)
+ot_status ot_plan_create(ot_plan **out, ot_graph *g, const ot_plan_opts *opts)
 {
     *out = NULL;
     ot_plan *p = ot_calloc(1, sizeof(*p));
     if (!p)
         return OT_ENOMEM;
-    planner w = { .p = p, .g = g, .slot = slot, .packs = packs, .threads = threads };
-    ot_status st = make(&w, input);
+    planner w = { .p = p, .g = g, .o = opts };
+    ot_status st = make(&w);
     if (st == OT_OK)
         *out = p;
     else

@@ -33,6 +33,11 @@ ot_status ot_step_prepare(ot_step *s, ot_arena *arena, const ot_node *n, const o
 ot_status ot_step_run(ot_step *s, void *scratch, ot_threads *threads);
 void ot_step_release(ot_step *s);
 
+/* evaluate.c: runs one node now.  Facts as for ot_step_prepare; constant[i] is the data of input i, NULL where it is
+ * absent or only its shape is read; result[i] takes output i, NULL where it is absent. */
+ot_status ot_evaluate_node(ot_arena *arena, const ot_node *n, const ot_fact *const *x, const ot_fact *const *y,
+                           const ot_tensor *const *constant, ot_tensor *const *result, ot_threads *threads);
+
 /* fold.c: nodes that depend on nothing but constants are computed now; results over max_bytes stay nodes. */
 #define OT_FOLD_LIMIT ((size_t)64 << 20) /* what sessions and training pass */
 ot_status ot_fold(ot_graph *g, size_t max_bytes);
