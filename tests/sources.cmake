@@ -35,12 +35,14 @@ add_executable(onnxtune-tests tests/harness.c tests/mutate.c tests/net.c tests/o
     tests/test_resume.c
     tests/test_schedule.c
     tests/test_session.c
+    tests/test_shapes.c
     tests/test_softmax.c
     tests/test_surgery.c
     tests/test_torch.c
     tests/test_train.c)
 target_include_directories(onnxtune-tests PRIVATE . runtime tests ${PROTO_INCLUDE} ${PROTOBUF_C_INCLUDE})
 set_source_files_properties(tests/pictures.c PROPERTIES INCLUDE_DIRECTORIES "${STB_INCLUDE}" COMPILE_OPTIONS -w)
-target_compile_definitions(onnxtune-tests PRIVATE TEST_NODE_LIST="${CMAKE_SOURCE_DIR}/tests/onnx_node.txt")
+target_compile_definitions(onnxtune-tests PRIVATE TEST_NODE_LIST="${CMAKE_SOURCE_DIR}/tests/onnx_node.txt"
+                                                   TEST_SHAPES="${CMAKE_SOURCE_DIR}/tests/onnx_shapes.txt")
 target_link_libraries(onnxtune-tests PRIVATE onnxtune_static warnings)
 add_test(NAME suites COMMAND onnxtune-tests)
