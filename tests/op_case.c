@@ -121,6 +121,12 @@ static void check_want(const op_case *row, const ot_tensor *y)
     for (int64_t i = 0, n = ot_tensor_count(y); ok && row->want && i < n; i++)
         ok = op_say(row, test_close(row->want[i], ot_tensor_get(y, i), 1e-6, 1e-6),
                     "element %lld is %.9g, wanted is %.9g", (long long)i, ot_tensor_get(y, i), row->want[i]);
+    for (int64_t i = 0, n = ot_tensor_count(y); ok && row->want_text && i < n; i++) {
+        const ot_str *s = (const ot_str *)y->data + i;
+        ok = op_say(row, s->n == strlen(row->want_text[i]) && memcmp(s->bytes, row->want_text[i], s->n) == 0,
+                    "element %lld is '%.*s', wanted is '%s'", (long long)i, (int)s->n, s->bytes ? s->bytes : "",
+                    row->want_text[i]);
+    }
 }
 
 static void check_values(const op_case *row)

@@ -40,13 +40,19 @@ typedef struct op_in {
     bool constant; /* a constant of the graph, not an input; never with grad */
     op_draw draw;
     double lo, hi;
-    const double *values; /* row-major, instead of a draw */
+    const double *values;    /* row-major, instead of a draw */
+    const char *const *text; /* the elements of a string tensor; NULL: all are empty */
 } op_in;
 
 #define OP_COUNT_(...) ((int)(sizeof((const int64_t[]){ __VA_ARGS__ }) / sizeof(int64_t)))
 #define OP_DIMS(...)   .rank = OP_COUNT_(__VA_ARGS__), .dim = { __VA_ARGS__ }
 #define OP_VALUES(...)                                                                                                 \
     .values = (const double[])                                                                                         \
+    {                                                                                                                  \
+        __VA_ARGS__                                                                                                    \
+    }
+#define OP_TEXT(...)                                                                                                   \
+    .dtype = OT_STRING, .text = (const char *const[])                                                                  \
     {                                                                                                                  \
         __VA_ARGS__                                                                                                    \
     }
@@ -90,13 +96,19 @@ typedef struct op_case {
     bool no_symbols;           /* the shape rule needs numbers */
     bool random;               /* outputs depend on no double twin: only threads, guards and gradients are checked */
     const double *want;        /* elements of output 0, within 1e-6 */
-    int want_rank;             /* with want_dim: 1 + the rank of output 0; 0: not checked */
+    const char *const *want_text; /* elements of output 0, strings */
+    int want_rank;                /* with want_dim: 1 + the rank of output 0; 0: not checked */
     int64_t want_dim[6];
     const char *fails; /* building or running must fail, with these words */
 } op_case;
 
 #define OP_WANT(...)                                                                                                   \
     .want = (const double[])                                                                                           \
+    {                                                                                                                  \
+        __VA_ARGS__                                                                                                    \
+    }
+#define OP_WANT_TEXT(...)                                                                                              \
+    .want_text = (const char *const[])                                                                                 \
     {                                                                                                                  \
         __VA_ARGS__                                                                                                    \
     }

@@ -25,9 +25,22 @@ static double draw_one(const op_in *in, uint64_t key, int64_t i, const int64_t *
     return in->lo + u * (in->hi - in->lo);
 }
 
+static ot_status fill_text(ot_tensor *t, const char *const *text)
+{
+    ot_str *s = t->data;
+    for (int64_t i = 0, n = text ? ot_tensor_count(t) : 0; i < n; i++) {
+        s[i] = (ot_str){ ot_strdup(text[i]), strlen(text[i]) };
+        if (!s[i].bytes)
+            return OT_ENOMEM;
+    }
+    return OT_OK;
+}
+
 ot_status op_fill_input(ot_tensor *t, const op_in *in, ot_dtype dtype, uint64_t key)
 {
     OT_TRY(ot_tensor_init(t, dtype, in->rank, in->dim));
+    if (dtype == OT_STRING)
+        return fill_text(t, in->text);
     int64_t n = ot_tensor_count(t);
     int64_t *order = ot_malloc((size_t)n + 1, sizeof(*order));
     if (!order)
@@ -37,7 +50,7 @@ ot_status op_fill_input(ot_tensor *t, const op_in *in, ot_dtype dtype, uint64_t 
         double v = in->values ? in->values[i] : draw_one(in, key, i, order, n);
         if (!ot_dtype_is_float(in->dtype))
             v = floor(v);
-        else if (!in->values || isfinite(v))
+        else if (in->dtype == OT_FLOAT && (!in->values || isfinite(v)))
             v = (double)(float)v;
         ot_tensor_set(t, i, v);
     }

@@ -2,6 +2,7 @@
 SUITE(augment)
 SUITE(base)
 SUITE(batchnorm)
+SUITE(cast)
 SUITE(conformance)
 SUITE(conv)
 SUITE(edit)

@@ -148,7 +148,6 @@ static const op_case where_rows[] = {
     { 0 },
 };
 
-#define TO(t) .attrs = OT_ATTRS(OT_INT("to", t))
 
 /* Elements that are known while shapes are: the last node of each is never run. */
 static const op_case known_rows[] = {
@@ -164,33 +163,6 @@ static const op_case known_rows[] = {
     { .op = "Squeeze", .in = { OP_X(1, 3), I64(1, 0) } },
     { .op = "ReduceSum", .in = { OP_X(1, 3), I64(1, 0) } },
     { .op = "Slice", .in = { OP_F(7), OP_SHAPE(1), OP_SHAPE(2), I64(1, 0) } },
-    { 0 },
-};
-
-static const op_case cast_rows[] = {
-    { .op = "Cast",
-      TO(OT_INT32),
-      .in = { { .dtype = OT_FLOAT, OP_DIMS(5), OP_VALUES(-1.7, 2.9, 3e9, -3e9, NAN) } },
-      OP_WANT(-1, 2, 2147483647, -2147483648.0, 0) },
-    { .op = "Cast",
-      TO(OT_UINT8),
-      .in = { { .dtype = OT_INT32, OP_DIMS(3), OP_VALUES(300, -1, 7) } },
-      OP_WANT(44, 255, 7) },
-    { .op = "Cast",
-      TO(OT_BOOL),
-      .in = { { .dtype = OT_FLOAT, OP_DIMS(3), OP_VALUES(0, -0.5, NAN) } },
-      OP_WANT(0, 1, 1) },
-    { .op = "Cast",
-      TO(OT_FLOAT16),
-      .in = { { .dtype = OT_FLOAT, OP_DIMS(2), OP_VALUES(1.0001, 70000) } },
-      OP_WANT(1, INFINITY),
-      .tolerance = 1e-3 },
-    { .op = "Cast", TO(OT_DOUBLE), .in = { OP_X(2, 3) } },
-    { .op = "Cast", TO(OT_INT64), .in = { I64(2, 4, 5) }, OP_WANT(4, 5) },
-    { .op = "Cast", .opset = 1, .attrs = OT_ATTRS(OT_TEXT("to", "INT32")), .in = { OP_F(2) }, OP_WANT_DIM(2) },
-    { .op = "Cast", TO(OT_STRING), .in = { OP_F(2) }, .fails = "a cast from float to" },
-    { .op = "Cast", TO(99), .in = { OP_F(2) }, .fails = "names no element type" },
-    { .op = "CastLike", .in = { OP_F(2, 3), I64(1, 0) }, OP_WANT_DIM(2, 3) },
     { 0 },
 };
 
@@ -252,16 +224,10 @@ static void known(void)
     op_cases_run(known_rows);
 }
 
-static void cast(void)
-{
-    op_cases_run(cast_rows);
-}
-
 static void shapes(void)
 {
     op_cases_run(shape_rows);
 }
 
-const ot_test movement_tests[] = { { "concat", concat }, { "slice", slice },   { "pad", pad },
-                                   { "gather", gather }, { "where", where },   { "known", known },
-                                   { "cast", cast },     { "shapes", shapes }, { 0 } };
+const ot_test movement_tests[] = { { "concat", concat }, { "slice", slice }, { "pad", pad },       { "gather", gather },
+                                   { "where", where },   { "known", known }, { "shapes", shapes }, { 0 } };

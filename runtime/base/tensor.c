@@ -158,39 +158,11 @@ size_t ot_tensor_bytes(const ot_tensor *t)
     return t->dtype == OT_STRING ? n * sizeof(ot_str) : (n * (size_t)ot_dtype_bits(t->dtype) + 7) / 8;
 }
 
-/* Element i of a type under 8 bits, as an unsigned number. */
-static unsigned packed(const ot_tensor *t, int64_t i, int bits)
+unsigned ot_tensor_get_packed(const ot_tensor *t, int64_t i)
 {
     const uint8_t *p = t->data;
-    int per = 8 / bits;
+    int bits = ot_dtype_bits(t->dtype), per = 8 / bits;
     return p[i / per] >> (int)(i % per) * bits & ((1u << bits) - 1);
-}
-
-static double small_float(unsigned v, int exponent_bits, int mantissa_bits, int bias)
-{
-    unsigned m = v & ((1u << mantissa_bits) - 1), e = v >> mantissa_bits & ((1u << exponent_bits) - 1);
-    double f = e ? ldexp(1.0 + ldexp(m, -mantissa_bits), (int)e - bias) : ldexp(m, 1 - bias - mantissa_bits);
-    return v >> (exponent_bits + mantissa_bits) & 1 ? -f : f;
-}
-
-static double float8(ot_dtype dtype, unsigned v)
-{
-    switch (dtype) {
-    case OT_FLOAT8E4M3FN:
-        return (v & 127) == 127 ? (double)NAN : small_float(v, 4, 3, 7);
-    case OT_FLOAT8E4M3FNUZ:
-        return v == 128 ? (double)NAN : small_float(v, 4, 3, 8);
-    case OT_FLOAT8E5M2:
-        if ((v & 127) > 124)
-            return (double)NAN;
-        return (v & 127) == 124 ? (v & 128 ? -HUGE_VAL : HUGE_VAL) : small_float(v, 5, 2, 15);
-    case OT_FLOAT8E5M2FNUZ:
-        return v == 128 ? (double)NAN : small_float(v, 5, 2, 16);
-    case OT_FLOAT8E8M0:
-        return v == 255 ? (double)NAN : ldexp(1.0, (int)v - 127);
-    default:
-        return (double)NAN;
-    }
 }
 
 double ot_tensor_get(const ot_tensor *t, int64_t i)
@@ -209,7 +181,7 @@ double ot_tensor_get(const ot_tensor *t, int64_t i)
     case OT_BFLOAT16:
         return (double)ot_bf16_to_float(((const uint16_t *)t->data)[i]);
     case OT_FLOAT4E2M1:
-        return small_float(packed(t, i, 4), 2, 1, 1);
+        return ot_small_to_double(t->dtype, ot_tensor_get_packed(t, i));
     case OT_UINT64:
         return (double)((const uint64_t *)t->data)[i];
     case OT_STRING:
@@ -217,7 +189,7 @@ double ot_tensor_get(const ot_tensor *t, int64_t i)
         return (double)NAN;
     default:
         if (ot_dtype_is_float(t->dtype))
-            return float8(t->dtype, ((const uint8_t *)t->data)[i]);
+            return ot_small_to_double(t->dtype, ((const uint8_t *)t->data)[i]);
         return (double)ot_tensor_get_int(t, i);
     }
 }
@@ -242,20 +214,33 @@ int64_t ot_tensor_get_int(const ot_tensor *t, int64_t i)
     case OT_UINT64:
         return ((const int64_t *)t->data)[i];
     case OT_UINT4:
-        return (int64_t)packed(t, i, 4);
+        return (int64_t)ot_tensor_get_packed(t, i);
     case OT_INT4:
-        return (int64_t)(packed(t, i, 4) ^ 8) - 8;
+        return (int64_t)(ot_tensor_get_packed(t, i) ^ 8) - 8;
     case OT_UINT2:
-        return (int64_t)packed(t, i, 2);
+        return (int64_t)ot_tensor_get_packed(t, i);
     case OT_INT2:
-        return (int64_t)(packed(t, i, 2) ^ 2) - 2;
+        return (int64_t)(ot_tensor_get_packed(t, i) ^ 2) - 2;
     default:
         return 0;
     }
 }
 
+void ot_tensor_set_packed(ot_tensor *t, int64_t i, unsigned code)
+{
+    uint8_t *p = t->data;
+    int bits = ot_dtype_bits(t->dtype), at = (int)(i % (8 / bits)) * bits;
+    unsigned mask = (1u << bits) - 1;
+    p += i / (8 / bits);
+    *p = (uint8_t)((at ? *p & ~(mask << at) & ((1u << (at + bits)) - 1) : 0) | (code & mask) << at);
+}
+
 void ot_tensor_set_int(ot_tensor *t, int64_t i, int64_t value)
 {
+    if (ot_dtype_size(t->dtype) == 0) {
+        ot_tensor_set_packed(t, i, (unsigned)value);
+        return;
+    }
     switch (ot_dtype_size(t->dtype)) {
     case 8:
         ((int64_t *)t->data)[i] = value;
@@ -301,10 +286,10 @@ void ot_tensor_set(ot_tensor *t, int64_t i, double v)
         ((double *)p)[i] = v;
         break;
     case OT_FLOAT16:
-        ((uint16_t *)p)[i] = ot_float_to_f16((float)v);
+        ((uint16_t *)p)[i] = ot_double_to_f16(v);
         break;
     case OT_BFLOAT16:
-        ((uint16_t *)p)[i] = ot_float_to_bf16((float)v);
+        ((uint16_t *)p)[i] = ot_double_to_bf16(v);
         break;
     case OT_BOOL:
         ((uint8_t *)p)[i] = v != 0;
@@ -333,6 +318,30 @@ void ot_tensor_set(ot_tensor *t, int64_t i, double v)
     case OT_UINT64:
         ((uint64_t *)p)[i] = v >= 0x1p63 ? (uint64_t)(v < 0x1p64 ? v : 0x1.fffffffffffffp63)
                                          : (uint64_t)saturate(v, 0, 0x1p62 * 2 - 1024);
+        break;
+    case OT_UINT4:
+        ot_tensor_set_packed(t, i, (unsigned)saturate(v, 0, 15));
+        break;
+    case OT_INT4:
+        ot_tensor_set_packed(t, i, (unsigned)saturate(v, -8, 7));
+        break;
+    case OT_UINT2:
+        ot_tensor_set_packed(t, i, (unsigned)saturate(v, 0, 3));
+        break;
+    case OT_INT2:
+        ot_tensor_set_packed(t, i, (unsigned)saturate(v, -2, 1));
+        break;
+    case OT_FLOAT4E2M1:
+        ot_tensor_set_packed(t, i, ot_double_to_small(t->dtype, v, true));
+        break;
+    case OT_FLOAT8E8M0:
+        ((uint8_t *)p)[i] = ot_double_to_e8m0(v, true, OT_ROUND_UP);
+        break;
+    case OT_FLOAT8E4M3FN:
+    case OT_FLOAT8E4M3FNUZ:
+    case OT_FLOAT8E5M2:
+    case OT_FLOAT8E5M2FNUZ:
+        ((uint8_t *)p)[i] = (uint8_t)ot_double_to_small(t->dtype, v, true);
         break;
     default:
         break;

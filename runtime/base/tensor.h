@@ -23,12 +23,16 @@ void ot_tensor_release(ot_tensor *t);
 /* Same bits in tensors of one type and shape; strings are compared. */
 bool ot_tensor_same_data(const ot_tensor *a, const ot_tensor *b);
 
-/* Element i from a double: integers saturate, NaN becomes 0 in them.  Strings and complex are left alone. */
+/* Element i from a double: integers and floats of 8 bits and fewer saturate, NaN becomes 0 in integers.  Strings and
+ * complex are left alone.  Packed types are written in rising order: the elements behind i in its byte become 0. */
 void ot_tensor_set(ot_tensor *t, int64_t i, double value);
 /* Element i of an integer or bool tensor, exact to 64 bits (uint64 wraps). */
 int64_t ot_tensor_get_int(const ot_tensor *t, int64_t i);
-/* Element i of an integer type of 8 bits or more; what does not fit wraps. */
+/* Element i of an integer type; what does not fit wraps.  Packed types as above. */
 void ot_tensor_set_int(ot_tensor *t, int64_t i, int64_t value);
+/* Element i of a type under 8 bits, by its bits; as above. */
+void ot_tensor_set_packed(ot_tensor *t, int64_t i, unsigned code);
+unsigned ot_tensor_get_packed(const ot_tensor *t, int64_t i);
 
 /* "[2,3,?]" for messages; text is cut to n bytes; negative dims are written '?'. */
 const char *ot_dims_text(char *text, size_t n, int rank, const int64_t *dim);
