@@ -7,3 +7,7 @@ target_link_libraries(bench_kernels PRIVATE onnxtune_static warnings)
 add_executable(dump_gradients EXCLUDE_FROM_ALL benchmarks/dump_gradients.c tests/reshape_model.c)
 target_include_directories(dump_gradients PRIVATE . runtime tests ${PROTO_INCLUDE} ${PROTOBUF_C_INCLUDE})
 target_link_libraries(dump_gradients PRIVATE onnxtune_static warnings)
+
+# For benchmarks/compare_ort.py: make run_on_request.
+add_executable(run_on_request EXCLUDE_FROM_ALL benchmarks/run_on_request.c)
+target_link_libraries(run_on_request PRIVATE onnxtune_static warnings)
