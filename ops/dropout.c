@@ -1,5 +1,6 @@
 /* Dropout at inference: y is x; the optional mask is all true.  Before opset 12 ratio is an attribute; opsets 1 and 6
- * are training forms unless is_test says otherwise, and are taken as inference: a trainer puts DropoutTrain in.
+ * are training forms unless is_test says otherwise, and are taken as inference: a trainer puts DropoutTrain in.  One
+ * whose training_mode is not known to be false becomes DropoutSeeded.
  *
  * DropoutTrain: (x, step) -> y = x / (1 - ratio) where the mask holds, else 0, and the mask, as bool.  Element i is
  * kept when its 32-bit draw is at least ratio * 2^32; draws are keyed by (seed, the node's name, step), so they depend
@@ -14,12 +15,24 @@
 /* ---- Inference ------------------------------------------------------------------------------------------------------
  */
 
+static void dropout_normalise(ot_build *b)
+{
+    ot_val mode = ot_x(b, 2), out[2] = { 0 };
+    const ot_fact *f = mode == OT_NONE ? NULL : ot_fact_of(b, mode);
+    if (!f || (f->value && f->n_value == 1 && f->value[0] == 0))
+        return;
+    ot_emit_outputs(b, "DropoutSeeded", ot_the_node(b)->attr, 3, (const ot_val[]){ ot_x(b, 0), mode, ot_x(b, 1) }, 2,
+                    out);
+    ot_becomes(b, 0, out[0]);
+    if (ot_the_node(b)->n_out > 1)
+        ot_becomes(b, 1, out[1]);
+}
+
 static ot_status dropout_infer(ot_infer *c)
 {
-    OT_TRY(ot_needs_float(c, 0));
+    if (!ot_dtype_is_float(c->x[0]->dtype))
+        return ot_fail(OT_ESHAPE, "input 0 is %s, wanted is a floating type", ot_dtype_name(c->x[0]->dtype));
     OT_TRY(ot_same_shape(c));
-    if (c->n_in > 2 && c->x[2] && !(c->x[2]->value && c->x[2]->n_value == 1 && c->x[2]->value[0] == 0))
-        return ot_fail(OT_EUNSUPPORTED, "training_mode is not known to be false");
     if (c->n_out > 1 && c->node->opset >= 10)
         c->y[1].dtype = OT_BOOL;
     return OT_OK;
@@ -59,6 +72,7 @@ const ot_op ot_op_Dropout = { .domain = "",
                               .max_in = 3,
                               .min_out = 1,
                               .max_out = 2,
+                              .normalise = dropout_normalise,
                               .infer = dropout_infer,
                               .grad = dropout_differentiate,
                               .cpu = dropout_kernels,

@@ -15,6 +15,7 @@ set(OPS_SOURCES
     ops/conv_shape.c
     ops/conv_transpose.c
     ops/dropout.c
+    ops/dropout_seeded.c
     ops/expand.c
     ops/gather.c
     ops/gemm.c

@@ -4,6 +4,7 @@ set(RUNTIME_SOURCES
     runtime/base/error.c
     runtime/base/file.c
     runtime/base/half.c
+    runtime/base/mersenne.c
     runtime/base/number.c
     runtime/base/rng.c
     runtime/base/strmap.c

@@ -93,13 +93,33 @@ static const op_case arg_rows[] = {
     }
 #define RATIO OT_REAL("ratio", 0.25), OT_INT("seed", 7)
 
+#define SEED(s) .attrs = OT_ATTRS(OT_INT("seed", s))
+#define R(v)                                                                                                           \
+    {                                                                                                                  \
+        .dtype = OT_FLOAT, OP_VALUES(v)                                                                                \
+    }
+#define MODE(v)                                                                                                        \
+    {                                                                                                                  \
+        .dtype = OT_BOOL, OP_VALUES(v)                                                                                 \
+    }
+
 static const op_case dropout_rows[] = {
     { .op = "Dropout", .in = { OP_X(2, 3) } },
     { .op = "Dropout", .in = { OP_X(2, 3), { .dtype = OT_FLOAT, OP_VALUES(0.25) } }, .n_out = 2 },
     { .op = "Dropout", .in = { OP_X(2, 3), OP_ABSENT, { .dtype = OT_BOOL, .constant = true, OP_VALUES(0) } } },
+    { .op = "Dropout", SEED(5), .in = { OP_X(3, 4), OP_ABSENT, MODE(1) }, .n_out = 2 },
     { .op = "Dropout",
-      .in = { OP_F(2, 3), OP_ABSENT, { .dtype = OT_BOOL, .constant = true, OP_VALUES(1) } },
-      .fails = "training_mode" },
+      SEED(0), /* the draws are 0.549, 0.715, 0.603, 0.545, 0.424, 0.646 */
+      .in = { { .dtype = OT_FLOAT, OP_DIMS(6), .grad = true, OP_VALUES(1, 2, 3, 4, 5, 6) }, R(0.6), MODE(1) },
+      OP_WANT(0, 5, 7.5, 0, 0, 15) },
+    { .op = "Dropout", .in = { OP_X(2, 3), R(0.6), MODE(0) } },
+    { .op = "Dropout", .in = { OP_X(2, 3), R(0), MODE(1) }, .n_out = 2 },
+    { .op = "Dropout", .in = { OP_F(2, 3), R(1), MODE(1) }, .fails = "ratio is 1" },
+    { .op = "Dropout",
+      .in = { OP_F(2, 3), R(0.5), { .dtype = OT_BOOL, OP_DIMS(2), OP_VALUES(1, 1) } },
+      .fails = "training_mode has 2 elements" },
+    { .op = "Dropout", .in = { OP_F(2, 3), R(0.5), R(1) }, .fails = "training_mode is" },
+    { .op = "Dropout", .in = { { .dtype = OT_FLOAT8E5M2, OP_DIMS(3) } } },
     { .op = "Dropout", .opset = 7, .attrs = OT_ATTRS(OT_REAL("ratio", 0.5)), .in = { OP_X(2, 3) }, .n_out = 2 },
     { .op = "DropoutTrain", .attrs = OT_ATTRS(RATIO), .in = { OP_X(3, 7), STEP }, .n_out = 2 },
     { .op = "DropoutTrain", .attrs = OT_ATTRS(RATIO), .in = { OP_F(70, 500), STEP }, .n_out = 2 },

@@ -40,18 +40,32 @@ static ot_status train_batchnorm(ot_build *b, int64_t at)
     return ot_graph_bind(b->g, in[4], out[2], false);
 }
 
-static double dropout_ratio(const ot_graph *g, const ot_node *n)
+/* *ratio: the index of the input that is its ratio. */
+static bool is_dropout(const ot_node *n, int *ratio)
 {
-    if (n->n_in > 1 && n->in[1] != OT_NONE && g->value[n->in[1]].origin == OT_FROM_CONSTANT)
-        return ot_tensor_get(g->value[n->in[1]].tensor, 0);
-    return ot_attr_float(n, "ratio", 0.5);
+    *ratio = strcmp(n->op->name, "DropoutSeeded") == 0 ? 2 : 1;
+    return *ratio == 2 || strcmp(n->op->name, "Dropout") == 0;
 }
 
-static ot_status train_dropout(ot_build *b, int64_t at, uint64_t seed, ot_val step)
+static ot_status dropout_ratio(double *out, const ot_graph *g, const ot_node *n, int at)
+{
+    *out = ot_attr_float(n, "ratio", 0.5);
+    if (n->n_in <= at || n->in[at] == OT_NONE)
+        return OT_OK;
+    if (g->value[n->in[at]].origin != OT_FROM_CONSTANT)
+        return ot_fail(OT_EUNSUPPORTED, "node '%s': the dropout ratio is no constant", n->name);
+    if (ot_tensor_count(g->value[n->in[at]].tensor) != 1)
+        return ot_fail(OT_ESHAPE, "node '%s': the dropout ratio is no single number", n->name);
+    *out = ot_tensor_get(g->value[n->in[at]].tensor, 0);
+    return OT_OK;
+}
+
+static ot_status train_dropout(ot_build *b, int64_t at, int ratio_at, uint64_t seed, ot_val step)
 {
     const ot_node *n = b->g->node[at];
     ot_val in[2] = { n->in[0], step }, out[2];
-    double ratio = dropout_ratio(b->g, n);
+    double ratio;
+    OT_TRY(dropout_ratio(&ratio, b->g, n, ratio_at));
     if (ratio == 0)
         return OT_OK;
     if (!(ratio > 0 && ratio < 1))
@@ -65,10 +79,11 @@ ot_status ot_train_mode(ot_graph *g, const ot_bn_mode *bn, uint64_t seed, ot_val
     ot_build b = { .g = g, .prefix = "train", .layer = -1 };
     for (int64_t i = 0, n = g->n_node; i < n; i++) {
         const ot_node *node = g->node[i];
+        int ratio;
         if (strcmp(node->op->name, "BatchNormalization") == 0 && node->layer >= 0 && bn[node->layer] == OT_BN_TRAINS)
             OT_TRY(train_batchnorm(&b, i));
-        else if (strcmp(node->op->name, "Dropout") == 0)
-            OT_TRY(train_dropout(&b, i, seed, step));
+        else if (is_dropout(node, &ratio))
+            OT_TRY(train_dropout(&b, i, ratio, seed, step));
     }
     return b.st;
 }
