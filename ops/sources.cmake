@@ -38,6 +38,8 @@ set(OPS_SOURCES
     ops/registry.c
     ops/relu.c
     ops/reshape.c
+    ops/resize.c
+    ops/resize_taps.c
     ops/run.c
     ops/shape_ops.c
     ops/shape_rules.c

@@ -33,6 +33,7 @@ add_executable(onnxtune-tests tests/harness.c tests/mutate.c tests/net.c tests/o
     tests/test_reduce.c
     tests/test_relu.c
     tests/test_reshape.c
+    tests/test_resize.c
     tests/test_resume.c
     tests/test_schedule.c
     tests/test_session.c
