@@ -20,6 +20,7 @@ set(OPS_SOURCES
     ops/gather.c
     ops/gemm.c
     ops/grad_norm.c
+    ops/groupnorm.c
     ops/kernels/dispatch.c
     ops/layernorm.c
     ops/loss.c
@@ -27,6 +28,7 @@ set(OPS_SOURCES
     ops/loss_grad.c
     ops/lrn.c
     ops/matmul.c
+    ops/normalise.c
     ops/optimiser_step.c
     ops/pad.c
     ops/pool.c
@@ -40,6 +42,7 @@ set(OPS_SOURCES
     ops/reshape.c
     ops/resize.c
     ops/resize_taps.c
+    ops/rmsnorm.c
     ops/run.c
     ops/shape_ops.c
     ops/shape_rules.c

@@ -166,10 +166,11 @@ ot_status ot_add_node(ot_build *b, const ot_op *op, int opset, const char *name,
     OT_TRY(ot_infer_node(g, &g->arena, n, NULL, NULL, y));
     for (int i = 0; i < n_out; i++) {
         const char *given = out_names ? out_names[i] : NULL;
-        if (given && !*given) {
+        if (given && !*given && i >= op->min_out) {
             n->out[i] = OT_NONE;
-        } else {
-            const char *made = given ? given : ot_arena_printf(&g->arena, n_out > 1 ? "%s:%d" : "%s", name, i);
+        } else { /* a kernel writes what its operator must give, named or not */
+            const char *made =
+                given && *given ? given : ot_arena_printf(&g->arena, n_out > 1 ? "%s:%d" : "%s", name, i);
             n->out[i] = made ? ot_graph_value(g, made, OT_FROM_NODE, &y[i]) : OT_NONE;
             if (n->out[i] == OT_NONE)
                 return OT_ENOMEM;
