@@ -157,6 +157,10 @@ OT_API int64_t ot_model_initializer_count(const ot_model *m);
 OT_API const char *ot_model_input_name(const ot_model *m, int64_t i);
 OT_API const char *ot_model_output_name(const ot_model *m, int64_t i);
 OT_API const char *ot_model_initializer_name(const ot_model *m, int64_t i);
+/* Inputs that have a default value which a caller may replace: see ot_session_options.given.  None before IR version 4,
+ * where an initializer is always a constant. */
+OT_API int64_t ot_model_default_count(const ot_model *m);
+OT_API const char *ot_model_default_name(const ot_model *m, int64_t i);
 
 /* A file that holds one TensorProto (.pb, as ONNX's test data has them) as a new tensor; free with ot_tensor_free.
  * OT_EIO; OT_EDATA: no tensor, or a damaged one. */
@@ -244,10 +248,12 @@ typedef struct ot_session_options {
     int64_t n_values;          /* 0: the outputs */
     bool keep_batch;           /* a literal leading 1 of the inputs stays; else any batch is taken where that can be */
     bool no_fusion;            /* every node as the document has it */
+    const char *const *given;  /* inputs with a default (ot_model_default_name) that the caller will give all the same */
+    int64_t n_given;
 } ot_session_options;
 #define OT_SESSION_INIT                                                                                                \
     {                                                                                                                  \
-        0, 0, NULL, 0, false, false                                                                                    \
+        0, 0, NULL, 0, false, false, NULL, 0                                                                           \
     }
 
 /* OT_EUNSUPPORTED lists every operator that is missing. */

@@ -39,6 +39,9 @@ set(RUNTIME_SOURCES
     runtime/graph/build.c
     runtime/graph/cut.c
     runtime/graph/derive.c
+    runtime/graph/derive_attrs.c
+    runtime/graph/derive_bind.c
+    runtime/graph/derive_functions.c
     runtime/graph/docshape.c
     runtime/graph/dump.c
     runtime/graph/evaluate.c
@@ -70,6 +73,7 @@ set(RUNTIME_SOURCES
     runtime/model/model.c
     runtime/model/save.c
     runtime/model/scan.c
+    runtime/model/sparse.c
     runtime/model/tensor_file.c
     runtime/model/tensors.c
     runtime/model/wire.c

@@ -13,6 +13,7 @@ add_executable(onnxtune-tests tests/harness.c tests/mutate.c tests/net.c tests/o
     tests/test_file.c
     tests/test_folder.c
     tests/test_freeze.c
+    tests/test_functions.c
     tests/test_gemm.c
     tests/test_graph.c
     tests/test_hostile.c

@@ -28,7 +28,7 @@ static ot_status choose_outputs(ot_graph *g, const ot_session_options *o)
 /* The passes of inference: derive, outputs pinned, dead code, constants, fusion. */
 static ot_status compile(ot_graph **out, const ot_model *m, const ot_session_options *o)
 {
-    ot_derive_opts d = { .free_batch = !o->keep_batch };
+    ot_derive_opts d = { .free_batch = !o->keep_batch, .given = o->given, .n_given = o->n_given };
     ot_graph *g;
     OT_TRY(ot_derive(&g, m, &d));
     ot_status st = choose_outputs(g, o);

@@ -1,17 +1,10 @@
-#include "graph/derive.h"
+#include "graph/derive_parts.h"
 #include "graph/layers.h"
 
 #include <stdio.h>
 #include <string.h>
 
 #define MOST_OF_A_NODE (1 << 20) /* inputs or outputs */
-
-typedef struct deriver {
-    const ot_model *m;
-    const ot_derive_opts *o;
-    ot_build b;
-    ot_dim batch; /* the symbol that a literal 1 became; 0: none */
-} deriver;
 
 ot_status ot_derive_node(ot_build *b, const ot_op *op, int opset, const char *name, const ot_attr *attr, int n_in,
                          const ot_val *in, int n_out, ot_val *out, const char *const *out_names, bool for_gradient)
@@ -52,165 +45,112 @@ ot_status ot_derive_node(ot_build *b, const ot_op *op, int opset, const char *na
     return ot_add_node(b, op, opset, name, attr, n_in, in, n_out, out, out_names);
 }
 
-/* ---- Types, tensors, attributes -----------------------------------------------------------------------------------
- */
-
-static ot_status fact_of_type(deriver *d, ot_fact *f, const Onnx__TypeProto *type, const char *name)
-{
-    ot_infer c = { .graph = d->b.g };
-    *f = (ot_fact){ .kind = OT_TENSOR, .rank = -1 };
-    if (!type || type->value_case != ONNX__TYPE_PROTO__VALUE_TENSOR_TYPE || !type->tensor_type)
-        return ot_fail(OT_EUNSUPPORTED, "input '%s' is not a tensor", name);
-    f->dtype = (ot_dtype)type->tensor_type->elem_type;
-    if (!ot_dtype_bits(f->dtype) && f->dtype != OT_STRING)
-        return ot_fail(OT_EMODEL, "input '%s' has element type %d", name, (int)f->dtype);
-    const Onnx__TensorShapeProto *shape = type->tensor_type->shape;
-    if (!shape)
-        return OT_OK;
-    if (shape->n_dim > OT_MAX_RANK)
-        return ot_fail(OT_EUNSUPPORTED, "input '%s' has rank %zu, at most %d is taken", name, shape->n_dim,
-                       OT_MAX_RANK);
-    f->rank = (int)shape->n_dim;
-    for (int i = 0; i < f->rank; i++) {
-        const Onnx__TensorShapeProto__Dimension *dim = shape->dim[i];
-        if (dim->value_case == ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_VALUE && dim->dim_value >= 0)
-            f->dim[i] = dim->dim_value;
-        else if (dim->value_case == ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_PARAM && *ot_text(dim->dim_param))
-            f->dim[i] = ot_symbol_named(d->b.g, dim->dim_param);
-        else
-            f->dim[i] = ot_dim_unknown(&c);
-    }
-    if (d->batch && f->rank > 0 && f->dim[0] == 1)
-        f->dim[0] = d->batch;
-    return OT_OK;
-}
-
-/* A view of the proto's data that lives as long as the graph. */
-static ot_status take_tensor(deriver *d, ot_tensor *view, const Onnx__TensorProto *t)
-{
-    bool owned;
-    OT_TRY(ot_model_tensor(d->m, t, view, &owned));
-    ot_status st = ot_check_span(view->rank, view->dim);
-    if (st != OT_OK) {
-        if (owned)
-            ot_tensor_release(view);
-        return ot_context(st, "tensor '%s'", ot_text(t->name));
-    }
-    if (!owned)
-        return OT_OK;
-    ot_tensor *keep = ot_malloc(1, sizeof(*keep));
-    ot_graph *g = d->b.g;
-    if (!keep || ot_grow(&g->owned, g->n_owned, &g->cap_owned, sizeof(*g->owned)) != OT_OK) {
-        ot_free(keep);
-        ot_tensor_release(view);
-        return OT_ENOMEM;
-    }
-    *keep = *view;
-    g->owned[g->n_owned++] = keep;
-    return OT_OK;
-}
-
-static ot_status take_attr(deriver *d, ot_attr *out, const Onnx__AttributeProto *a)
-{
-    ot_arena *arena = &d->b.g->arena;
-    *out = (ot_attr){ .name = ot_arena_strdup(arena, ot_text(a->name)) };
-    if (!out->name)
-        return OT_ENOMEM;
-    if (a->n_ints > INT32_MAX || a->n_floats > INT32_MAX)
-        return ot_fail(OT_EUNSUPPORTED, "attribute '%s' has %zu entries", out->name,
-                       a->n_ints > a->n_floats ? a->n_ints : a->n_floats);
-    switch (a->type) {
-    case ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__INT:
-        out->type = OT_ATTR_INT;
-        out->i = a->i;
-        return OT_OK;
-    case ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__FLOAT:
-        out->type = OT_ATTR_FLOAT;
-        out->f = (double)a->f;
-        return OT_OK;
-    case ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__STRING: {
-        char *s = ot_arena_calloc(arena, a->s.len + 1, 1);
-        if (!s)
-            return OT_ENOMEM;
-        if (a->s.len)
-            memcpy(s, a->s.data, a->s.len);
-        out->type = OT_ATTR_STRING;
-        out->s = s;
-        return OT_OK;
-    }
-    case ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__INTS:
-        out->type = OT_ATTR_INTS;
-        out->n = (int)a->n_ints;
-        out->ints = ot_arena_memdup(arena, a->ints, a->n_ints * sizeof(*a->ints));
-        return out->ints ? OT_OK : OT_ENOMEM;
-    case ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__FLOATS:
-        out->type = OT_ATTR_FLOATS;
-        out->n = (int)a->n_floats;
-        out->floats = ot_arena_memdup(arena, a->floats, a->n_floats * sizeof(*a->floats));
-        return out->floats ? OT_OK : OT_ENOMEM;
-    case ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__TENSOR: {
-        ot_tensor *t = ot_arena_calloc(arena, 1, sizeof(*t));
-        if (!t)
-            return OT_ENOMEM;
-        if (!a->t)
-            return ot_fail(OT_EMODEL, "attribute '%s' holds no tensor", out->name);
-        out->type = OT_ATTR_TENSOR;
-        out->tensor = t;
-        return take_tensor(d, t, a->t);
-    }
-    default:
-        return ot_fail(OT_EUNSUPPORTED, "attribute '%s' has type %d, which no operator here takes", out->name,
-                       (int)a->type);
-    }
-}
-
-static ot_status take_attrs(deriver *d, const ot_attr **out, const Onnx__NodeProto *n)
-{
-    ot_attr *list = ot_arena_calloc(&d->b.g->arena, n->n_attribute + 1, sizeof(*list));
-    if (!list)
-        return OT_ENOMEM;
-    for (size_t i = 0; i < n->n_attribute; i++) {
-        OT_TRY(take_attr(d, &list[i], n->attribute[i]));
-        for (size_t k = 0; k < i; k++)
-            if (strcmp(list[k].name, list[i].name) == 0)
-                return ot_fail(OT_EMODEL, "attribute '%s' is given twice", list[i].name);
-    }
-    *out = list;
-    return OT_OK;
-}
-
 /* ---- Names --------------------------------------------------------------------------------------------------------
  */
 
-static ot_status name_value(deriver *d, const char *name, ot_val v)
+ot_val ot_scope_find(const ot_deriver *d, const char *name)
+{
+    if (d->scope->caller)
+        return (ot_val)ot_strmap_get(&d->scope->value, name, OT_UNMADE);
+    return (ot_val)ot_strmap_get(&d->b.g->by_name, name, OT_UNMADE);
+}
+
+const char *ot_scope_value_name(ot_deriver *d, const char *name)
+{
+    const ot_scope *s = d->scope;
+    if (!s->caller)
+        return name;
+    int64_t place = ot_strmap_get(&s->output, name, -1);
+    return place >= 0 ? s->result[place] : ot_arena_printf(&d->b.g->arena, "%s%s", s->prefix, name);
+}
+
+const char *ot_scope_node_name(ot_deriver *d, const Onnx__NodeProto *n)
+{
+    const char *name = ot_node_name(n);
+    return d->scope->caller ? ot_arena_printf(&d->b.g->arena, "%s%s", d->scope->prefix, name) : name;
+}
+
+ot_status ot_scope_put(ot_deriver *d, const char *name, ot_val v)
 {
     if (v == OT_NONE)
         return OT_ENOMEM;
-    if (ot_graph_find(d->b.g, name) != OT_NONE)
+    if (ot_scope_find(d, name) != OT_UNMADE)
         return ot_fail(OT_EMODEL, "the value '%s' is made twice", name);
-    return ot_strmap_put(&d->b.g->by_name, name, v);
+    if (!d->scope->caller)
+        return ot_strmap_put(&d->b.g->by_name, name, v);
+    OT_TRY(ot_strmap_put(&d->scope->value, name, v));
+    OT_TRY(ot_grow(&d->inner, d->n_inner, &d->cap_inner, sizeof(*d->inner)));
+    d->inner[d->n_inner].name = ot_scope_value_name(d, name);
+    d->inner[d->n_inner++].value = v;
+    return d->inner[d->n_inner - 1].name ? OT_OK : OT_ENOMEM;
 }
 
-static ot_origin origin_of(const deriver *d, const char *name)
+/* Values of bodies can be asked for by their full names, where the document itself has no such name. */
+static ot_status show_inner(ot_deriver *d)
 {
-    return d->o->slots && ot_strmap_get(d->o->slots, name, -1) >= 0 ? OT_FROM_SLOT : OT_FROM_CONSTANT;
+    for (int64_t i = 0; i < d->n_inner; i++)
+        if (ot_graph_find(d->b.g, d->inner[i].name) == OT_NONE)
+            OT_TRY(ot_strmap_put(&d->b.g->by_name, d->inner[i].name, d->inner[i].value));
+    return OT_OK;
 }
 
-static ot_status take_initializers(deriver *d)
+/* A value that the document gives; one that `stays` has no place in it where another could be written back. */
+static ot_status put_constant(ot_deriver *d, const char *name, const ot_tensor *t, bool stays)
 {
-    const Onnx__GraphProto *g = d->m->proto->graph;
-    if (g->n_sparse_initializer)
-        return ot_fail(OT_EUNSUPPORTED, "%zu sparse initializers", g->n_sparse_initializer);
-    for (size_t i = 0; i < g->n_initializer; i++) {
-        const char *name = ot_text(g->initializer[i]->name);
-        ot_tensor t;
-        OT_TRY(take_tensor(d, &t, g->initializer[i]));
-        OT_TRY(name_value(d, name, ot_graph_tensor(d->b.g, name, origin_of(d, name), &t)));
+    stays |= d->scope->caller != NULL;
+    bool slot = !stays && d->o->slots && ot_strmap_get(d->o->slots, name, -1) >= 0;
+    const char *full = ot_scope_value_name(d, name);
+    ot_val v = full ? ot_graph_tensor(d->b.g, full, slot ? OT_FROM_SLOT : OT_FROM_CONSTANT, t) : OT_NONE;
+    if (v != OT_NONE)
+        d->b.g->value[v].stays = stays;
+    return ot_scope_put(d, name, v);
+}
+
+/* Will the caller give a value in place of this default? */
+static bool is_given(const ot_deriver *d, const char *name)
+{
+    for (int64_t i = 0; i < d->o->n_given; i++)
+        if (strcmp(d->o->given[i], name) == 0)
+            return true;
+    return false;
+}
+
+static ot_status check_given(const ot_deriver *d)
+{
+    for (int64_t i = 0; i < d->o->n_given; i++) {
+        bool there = false;
+        for (int64_t k = 0; k < ot_model_default_count(d->m) && !there; k++)
+            there = strcmp(ot_model_default_name(d->m, k), d->o->given[i]) == 0;
+        if (!there)
+            return ot_fail(OT_EARG, "'%s' is no input with a default value that may be replaced", d->o->given[i]);
     }
     return OT_OK;
 }
 
-static ot_status take_inputs(deriver *d)
+static ot_status take_initializers(ot_deriver *d)
+{
+    const Onnx__GraphProto *g = d->m->proto->graph;
+    ot_tensor t;
+    OT_TRY(check_given(d));
+    for (size_t i = 0; i < g->n_initializer; i++) {
+        const char *name = ot_text(g->initializer[i]->name);
+        if (is_given(d, name))
+            continue;
+        OT_TRY(ot_derive_tensor(d, &t, g->initializer[i]));
+        OT_TRY(put_constant(d, name, &t, false));
+    }
+    for (size_t i = 0; i < g->n_sparse_initializer; i++) {
+        const Onnx__TensorProto *values = g->sparse_initializer[i]->values;
+        const char *name = ot_text(values ? values->name : NULL);
+        if (is_given(d, name))
+            continue;
+        OT_TRY(ot_derive_sparse(d, &t, g->sparse_initializer[i]));
+        OT_TRY(put_constant(d, name, &t, true));
+    }
+    return OT_OK;
+}
+
+static ot_status take_inputs(ot_deriver *d)
 {
     const Onnx__GraphProto *g = d->m->proto->graph;
     for (size_t i = 0; i < g->n_input; i++) {
@@ -218,8 +158,8 @@ static ot_status take_inputs(deriver *d)
         ot_fact f;
         if (ot_graph_find(d->b.g, name) != OT_NONE)
             continue; /* an initialiser gives its value */
-        OT_TRY(fact_of_type(d, &f, g->input[i]->type, name));
-        OT_TRY(name_value(d, name, ot_graph_input(d->b.g, name, &f)));
+        OT_TRY(ot_derive_type(d, &f, g->input[i]->type, name));
+        OT_TRY(ot_scope_put(d, name, ot_graph_input(d->b.g, name, &f)));
     }
     return OT_OK;
 }
@@ -227,13 +167,16 @@ static ot_status take_inputs(deriver *d)
 /* ---- Nodes --------------------------------------------------------------------------------------------------------
  */
 
-static bool is_constant_node(const Onnx__NodeProto *n)
+static ot_str *text_elements(ot_arena *arena, int n, const char *const *text)
 {
-    return ot_same_domain(n->domain, "") && strcmp(ot_text(n->op_type), "Constant") == 0;
+    ot_str *list = ot_arena_calloc(arena, (size_t)n + 1, sizeof(*list));
+    for (int i = 0; list && i < n; i++)
+        list[i] = (ot_str){ text[i], strlen(text[i]) };
+    return list;
 }
 
 /* Constant: exactly one of its attributes, as a tensor. */
-static ot_status constant_value(deriver *d, ot_tensor *t, const ot_attr *attr)
+static ot_status constant_value(ot_deriver *d, ot_tensor *t, const ot_attr *attr)
 {
     ot_arena *arena = &d->b.g->arena;
     if (!attr->name || attr[1].name)
@@ -258,27 +201,33 @@ static ot_status constant_value(deriver *d, ot_tensor *t, const ot_attr *attr)
         *t = (ot_tensor){ .dtype = OT_FLOAT, .rank = 1, .dim = { attr->n } };
         t->data = ot_arena_memdup(arena, attr->floats, (size_t)attr->n * sizeof(*attr->floats));
         break;
+    case OT_ATTR_STRING:
+        *t = (ot_tensor){ .dtype = OT_STRING, .data = text_elements(arena, 1, &attr->s) };
+        break;
+    case OT_ATTR_STRINGS:
+        *t = (ot_tensor){ .dtype = OT_STRING, .rank = 1, .dim = { attr->n } };
+        t->data = text_elements(arena, attr->n, attr->strings);
+        break;
     default:
         return ot_fail(OT_EUNSUPPORTED, "the Constant attribute '%s'", attr->name);
     }
     return t->data ? OT_OK : OT_ENOMEM;
 }
 
-static ot_status take_constant(deriver *d, const Onnx__NodeProto *n)
+static ot_status take_constant(ot_deriver *d, const Onnx__NodeProto *n)
 {
     const ot_attr *attr;
     ot_tensor t;
     if (n->n_output != 1)
         return ot_fail(OT_EMODEL, "a Constant has one output, not %zu", n->n_output);
-    OT_TRY(take_attrs(d, &attr, n));
+    OT_TRY(ot_derive_attrs(d, &attr, n->n_attribute, n->attribute));
     OT_TRY(constant_value(d, &t, attr));
-    const char *name = ot_text(n->output[0]);
-    return name_value(d, name, ot_graph_tensor(d->b.g, name, origin_of(d, name), &t));
+    return put_constant(d, ot_text(n->output[0]), &t, !n->attribute[0]->t);
 }
 
 /* A Reshape to [1, ...] of a value whose literal batch was freed keeps the batch: 1 becomes 0, "as the input has it".
  */
-static ot_status free_reshape(deriver *d, ot_val *in, int n_in)
+static ot_status free_reshape(ot_deriver *d, ot_val *in, int n_in)
 {
     if (n_in < 2 || in[0] == OT_NONE || in[1] == OT_NONE)
         return OT_OK;
@@ -296,102 +245,80 @@ static ot_status free_reshape(deriver *d, ot_val *in, int n_in)
     return d->b.st;
 }
 
-static ot_status bind_operator(deriver *d, const ot_op **op, int *opset, const Onnx__NodeProto *n)
+/* Values of the inputs; those left out at the end are not counted. */
+static ot_status find_inputs(ot_deriver *d, const Onnx__NodeProto *n, int least, ot_val *in, int *count)
 {
-    const char *domain = ot_same_domain(n->domain, "") ? "" : n->domain;
-    int64_t version = ot_model_opset(d->m, domain);
-    if (strcmp(domain, OT_INTERNAL) == 0) /* their rules trust the gradients that emit them */
-        return ot_fail(OT_EUNSUPPORTED, "operator '%s' is of the domain '%s', which models cannot use",
-                       ot_text(n->op_type), domain);
-    if (version == 0)
-        return ot_fail(OT_EMODEL, "the domain '%s' of operator '%s' is not imported", domain, ot_text(n->op_type));
-    *opset = version > INT32_MAX ? INT32_MAX : (int)version;
-    return ot_find_op(op, domain, ot_text(n->op_type), *opset);
+    *count = (int)n->n_input;
+    for (size_t i = 0; i < n->n_input; i++) {
+        in[i] = *n->input[i] ? ot_scope_find(d, n->input[i]) : OT_NONE;
+        if (in[i] == OT_UNMADE)
+            return ot_fail(OT_EMODEL, "input '%s' is made by no node before this one", n->input[i]);
+    }
+    while (*count > least && in[*count - 1] == OT_NONE)
+        --*count;
+    return OT_OK;
 }
 
-static ot_status take_node(deriver *d, const Onnx__NodeProto *n)
+static ot_status take_node(ot_deriver *d, const Onnx__NodeProto *n)
 {
     const ot_op *op;
     const ot_attr *attr;
-    int opset = 0;
+    int opset = 0, n_in, n_out = (int)n->n_output;
     ot_arena *arena = &d->b.g->arena;
-    OT_TRY(bind_operator(d, &op, &opset, n));
-    OT_TRY(take_attrs(d, &attr, n));
+    OT_TRY(ot_bind_operator(d, &op, &opset, n));
+    OT_TRY(ot_derive_attrs(d, &attr, n->n_attribute, n->attribute));
     if (n->n_input > MOST_OF_A_NODE || n->n_output > MOST_OF_A_NODE)
         return ot_fail(OT_EUNSUPPORTED, "%zu inputs and %zu outputs, at most %d are taken", n->n_input, n->n_output,
                        MOST_OF_A_NODE);
     ot_val *in = ot_arena_calloc(arena, n->n_input + 1, sizeof(*in));
     ot_val *out = ot_arena_calloc(arena, n->n_output + 1, sizeof(*out));
     const char **names = ot_arena_calloc(arena, n->n_output + 1, sizeof(*names));
-    if (!in || !out || !names)
+    const char *name = ot_scope_node_name(d, n);
+    if (!in || !out || !names || !name)
         return OT_ENOMEM;
-    for (size_t i = 0; i < n->n_input; i++) {
-        const char *name = ot_text(n->input[i]);
-        in[i] = *name ? ot_graph_find(d->b.g, name) : OT_NONE;
-        if (*name && in[i] == OT_NONE)
-            return ot_fail(OT_EMODEL, "input '%s' is made by no node before this one", name);
-    }
-    for (size_t i = 0; i < n->n_output; i++)
-        names[i] = ot_text(n->output[i]);
+    OT_TRY(find_inputs(d, n, op->min_in, in, &n_in));
+    for (int i = 0; i < n_out; i++)
+        if (!(names[i] = *n->output[i] ? ot_scope_value_name(d, n->output[i]) : ""))
+            return OT_ENOMEM;
     if (d->batch && strcmp(op->name, "Reshape") == 0)
-        OT_TRY(free_reshape(d, in, (int)n->n_input));
-    OT_TRY(ot_derive_node(&d->b, op, opset, ot_node_name(n), attr, (int)n->n_input, in, (int)n->n_output, out, names,
-                          d->o->for_gradient));
-    for (size_t i = 0; i < n->n_output; i++) {
+        OT_TRY(free_reshape(d, in, n_in));
+    OT_TRY(ot_derive_node(&d->b, op, opset, name, attr, n_in, in, n_out, out, names, d->o->for_gradient));
+    for (int i = 0; i < n_out; i++) {
         if (*names[i] && out[i] == OT_NONE)
-            return ot_fail(OT_EUNSUPPORTED, "output %zu ('%s') of %s-%d is not made", i, names[i], op->name, opset);
+            return ot_fail(OT_EUNSUPPORTED, "output %d ('%s') of %s-%d is not made", i, names[i], op->name, opset);
         if (*names[i])
-            OT_TRY(name_value(d, names[i], out[i]));
+            OT_TRY(ot_scope_put(d, n->output[i], out[i]));
     }
     return OT_OK;
 }
 
-static ot_status take_nodes(deriver *d)
+static ot_status take(ot_deriver *d, const Onnx__NodeProto *n)
 {
-    const Onnx__GraphProto *g = d->m->proto->graph;
+    int64_t function;
+    OT_TRY(ot_find_function(d, &function, n));
+    if (function >= 0)
+        return ot_derive_call(d, n, d->m->proto->functions[function]);
+    return ot_is_constant_node(n) ? take_constant(d, n) : take_node(d, n);
+}
+
+ot_status ot_derive_nodes(ot_deriver *d, size_t n, Onnx__NodeProto *const *node)
+{
     int layer = 0;
-    for (size_t i = 0; i < g->n_node; i++) {
-        const Onnx__NodeProto *n = g->node[i];
-        d->b.layer = ot_is_layer(n) ? layer++ : -1;
-        ot_status st = is_constant_node(n) ? take_constant(d, n) : take_node(d, n);
-        if (st != OT_OK)
-            return strncmp(ot_last_error(), "node '", 6) == 0
-                       ? st
-                       : ot_context(st, "node '%s' (%s)", ot_node_name(n), ot_text(n->op_type));
+    for (size_t i = 0; i < n; i++) {
+        if (!d->scope->caller) /* nodes of a body belong to the call's layer */
+            d->b.layer = ot_is_layer(node[i]) ? layer++ : -1;
+        ot_status st = take(d, node[i]);
+        if (st == OT_OK)
+            continue;
+        if (strncmp(ot_last_error(), "node '", 6) == 0)
+            return st;
+        return ot_context(st, "node '%s%s' (%s)", ot_text(d->scope->prefix), ot_node_name(node[i]),
+                          ot_text(node[i]->op_type));
     }
     return OT_OK;
 }
 
-/* Every operator that is not here, once each with its count, before anything else is said. */
-static ot_status report_missing(deriver *d)
-{
-    const Onnx__GraphProto *g = d->m->proto->graph;
-    ot_strmap seen = { 0 };
-    char list[512] = "";
-    int64_t missing = 0;
-    ot_status st = OT_OK;
-    for (size_t i = 0; i < g->n_node && st == OT_OK; i++) {
-        const ot_op *op;
-        int opset;
-        if (is_constant_node(g->node[i]) || bind_operator(d, &op, &opset, g->node[i]) == OT_OK)
-            continue;
-        const char *name = ot_text(g->node[i]->op_type);
-        if (ot_strmap_get(&seen, name, 0) == 0) {
-            size_t at = strlen(list);
-            snprintf(list + at, sizeof(list) - at, "%s%s", missing++ ? ", " : "", name);
-            if (missing == 1 && strncmp(ot_last_error(), "no operator", 11) != 0)
-                snprintf(list, sizeof(list), "%.500s", ot_last_error());
-        }
-        st = ot_strmap_put(&seen, name, 1);
-    }
-    ot_strmap_release(&seen);
-    if (st != OT_OK || !missing)
-        return st;
-    return ot_fail(OT_EUNSUPPORTED, "%lld operator%s missing: %s", (long long)missing, missing == 1 ? " is" : "s are",
-                   list);
-}
-
-static ot_status take_outputs(deriver *d)
+static ot_status take_outputs(ot_deriver *d)
 {
     const Onnx__GraphProto *g = d->m->proto->graph;
     if (g->n_output == 0)
@@ -406,9 +333,22 @@ static ot_status take_outputs(deriver *d)
     return OT_OK;
 }
 
+static ot_status derive_all(ot_deriver *d)
+{
+    const Onnx__GraphProto *g = d->m->proto->graph;
+    d->scope = &d->main;
+    OT_TRY(ot_index_functions(d));
+    OT_TRY(ot_report_missing(d));
+    OT_TRY(take_initializers(d));
+    OT_TRY(take_inputs(d));
+    OT_TRY(ot_derive_nodes(d, g->n_node, g->node));
+    OT_TRY(take_outputs(d));
+    return show_inner(d);
+}
+
 static ot_status derive_once(ot_graph **out, const ot_model *m, const ot_derive_opts *opts, bool free_batch)
 {
-    deriver d = { .m = m, .o = opts };
+    ot_deriver d = { .m = m, .o = opts };
     int64_t opset = ot_model_opset(m, "");
     *out = NULL;
     if (opset > OT_LATEST)
@@ -417,15 +357,11 @@ static ot_status derive_once(ot_graph **out, const ot_model *m, const ot_derive_
     OT_TRY(ot_graph_create(&d.b.g));
     if (free_batch)
         d.batch = ot_symbol_named(d.b.g, "N");
-    ot_status st = report_missing(&d);
-    if (st == OT_OK)
-        st = take_initializers(&d);
-    if (st == OT_OK)
-        st = take_inputs(&d);
-    if (st == OT_OK)
-        st = take_nodes(&d);
-    if (st == OT_OK)
-        st = take_outputs(&d);
+    ot_status st = derive_all(&d);
+    ot_strmap_release(&d.functions);
+    ot_strmap_release(&d.prefixes);
+    ot_strmap_release(&d.decoded);
+    ot_free(d.inner);
     if (st == OT_OK)
         *out = d.b.g;
     else

@@ -1,4 +1,6 @@
-/* The working graph from the document: names bound to values, nodes to operators, old attribute forms made new. */
+/* The working graph from the document: names bound to values, nodes to operators, old attribute forms made new, sparse
+ * values made dense, calls of the model's own functions replaced by the functions' nodes.  Those are named "call/node",
+ * and belong to the layer of the call. */
 #ifndef OT_GRAPH_DERIVE_H
 #define OT_GRAPH_DERIVE_H
 
@@ -6,9 +8,11 @@
 #include "model/model.h"
 
 typedef struct ot_derive_opts {
-    const ot_strmap *slots; /* names of initialisers and Constants that become slots; NULL: none */
-    bool for_gradient;      /* operators without a gradient of their own are composed of simpler ones */
-    bool free_batch;        /* a literal leading 1 of the inputs becomes the symbol "N" */
+    const ot_strmap *slots;   /* names of initialisers and Constants that become slots; NULL: none */
+    bool for_gradient;        /* operators without a gradient of their own are composed of simpler ones */
+    bool free_batch;          /* a literal leading 1 of the inputs becomes the symbol "N" */
+    const char *const *given; /* names of ot_model_default_name that are inputs in spite of their default */
+    int64_t n_given;
 } ot_derive_opts;
 
 /* All missing operators are reported in one error. */

@@ -21,6 +21,7 @@ typedef struct ot_value {
     ot_origin origin;
     ot_node *producer;       /* OT_FROM_NODE */
     const ot_tensor *tensor; /* OT_FROM_CONSTANT: the data; OT_FROM_SLOT: the initial data */
+    bool stays; /* a constant that cannot train: sparse, or of a function's body, so the document has no place for it */
 } ot_value;
 
 typedef struct ot_output {

@@ -96,19 +96,39 @@ static int64_t parameter_size(const ot_model *m, const char *name)
     return n > 1 ? n : 0;
 }
 
+static ot_status count_parameter(ot_layers *l, ot_layer_info *out, const char *name, ot_strmap *seen)
+{
+    int64_t size = parameter_size(l->m, name);
+    out->parameters += size;
+    if (size == 0 || ot_strmap_get(seen, name, 0))
+        return OT_OK; /* a tied weight counts once in the total */
+    l->parameters += size;
+    return ot_strmap_put(seen, name, 1);
+}
+
+/* Does a node of the layer read the value as a weight?  A call of a function hands on statistics too. */
+static bool is_weight_of(const ot_layers *l, int64_t layer, const char *name)
+{
+    ot_val v = ot_graph_find(l->g, name);
+    for (int64_t i = 0; v != OT_NONE && i < l->g->n_node; i++) {
+        const ot_node *n = l->g->node[i];
+        for (int k = 0; k < n->n_in && n->layer == layer; k++)
+            if (n->in[k] == v && !is_setting(n->op->name, (size_t)k))
+                return true;
+    }
+    return false;
+}
+
 static ot_status fill_layer(ot_layers *l, ot_layer_info *out, const Onnx__NodeProto *n, ot_strmap *seen)
 {
     *out = (ot_layer_info){ .name = ot_node_name(n), .op = ot_text(n->op_type), .domain = ot_text(n->domain) };
     out->output = n->n_output ? ot_text(n->output[0]) : "";
     out->shape = ot_layers_value(l, out->output);
+    bool call = l->g && ot_is_call(l->m, n);
     for (size_t i = 0; i < n->n_input; i++) {
         const char *name = ot_text(n->input[i]);
-        int64_t size = is_setting(out->op, i) ? 0 : parameter_size(l->m, name);
-        out->parameters += size;
-        if (size == 0 || ot_strmap_get(seen, name, 0))
-            continue; /* a tied weight counts once in the total */
-        l->parameters += size;
-        OT_TRY(ot_strmap_put(seen, name, 1));
+        if (call ? is_weight_of(l, l->count - 1, name) : !is_setting(out->op, i))
+            OT_TRY(count_parameter(l, out, name, seen));
     }
     return OT_OK;
 }

@@ -10,6 +10,17 @@ bool ot_is_layer(const Onnx__NodeProto *n)
     return !(ot_same_domain(n->domain, "") && (strcmp(op, "Constant") == 0 || strcmp(op, "Identity") == 0));
 }
 
+bool ot_is_call(const ot_model *m, const Onnx__NodeProto *n)
+{
+    for (size_t i = 0; i < m->proto->n_functions; i++) {
+        const Onnx__FunctionProto *f = m->proto->functions[i];
+        if (ot_same_domain(f->domain, n->domain) && strcmp(ot_text(f->name), ot_text(n->op_type)) == 0 &&
+            strcmp(ot_text(f->overload), ot_text(n->overload)) == 0)
+            return true;
+    }
+    return false;
+}
+
 int64_t ot_layer_total(const ot_model *m)
 {
     int64_t total = 0;

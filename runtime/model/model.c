@@ -120,6 +120,30 @@ const char *ot_model_input_name(const ot_model *m, int64_t i)
     return NULL;
 }
 
+/* Before IR version 4 every initializer was an input too, and none could be replaced. */
+static bool is_default(const ot_model *m, const char *name)
+{
+    return m->proto->ir_version >= 4 && has_default(m->proto->graph, name);
+}
+
+int64_t ot_model_default_count(const ot_model *m)
+{
+    const Onnx__GraphProto *g = m->proto->graph;
+    int64_t n = 0;
+    for (size_t i = 0; i < g->n_input; i++)
+        n += is_default(m, ot_text(g->input[i]->name));
+    return n;
+}
+
+const char *ot_model_default_name(const ot_model *m, int64_t i)
+{
+    const Onnx__GraphProto *g = m->proto->graph;
+    for (size_t k = 0; i >= 0 && k < g->n_input; k++)
+        if (is_default(m, ot_text(g->input[k]->name)) && i-- == 0)
+            return ot_text(g->input[k]->name);
+    return NULL;
+}
+
 const ot_payload *ot_model_payload(const ot_model *m, const Onnx__TensorProto *t)
 {
     for (unsigned i = 0; m && i < t->base.n_unknown_fields; i++) {

@@ -63,6 +63,12 @@ const ot_payload *ot_model_payload(const ot_model *m, const Onnx__TensorProto *t
  * OT_EUNSUPPORTED: an element type that is not known, a segment.  The text begins with the tensor's name. */
 ot_status ot_model_tensor(const ot_model *m, const Onnx__TensorProto *t, ot_tensor *view, bool *owned);
 
+/* A sparse tensor's value as a new dense one, which the caller releases with ot_tensor_release.  Indices may be flat
+ * (into the dense elements) or tuples (one entry a dimension), and must rise.
+ * OT_EMODEL: as for ot_model_tensor; lists whose dims do not fit; an index outside of the dims, or not after the one
+ * before.  OT_EUNSUPPORTED: over 4 GiB when dense. */
+ot_status ot_model_sparse(const ot_model *m, const Onnx__SparseTensorProto *s, ot_tensor *out);
+
 /* The initializer of the main graph, or NULL. */
 Onnx__TensorProto *ot_model_find_initializer(const ot_model *m, const char *name);
 

@@ -66,8 +66,9 @@ static ot_status collect(ot_parameters *ps, const ot_graph *g)
                 continue;
             const ot_value *v = &g->value[n->in[k]];
             bool statistic = is_batchnorm(n) && (k == BN_MEAN || k == BN_VAR);
-            if (v->origin != OT_FROM_CONSTANT || !ot_dtype_is_float(v->fact.dtype) || ot_tensor_count(v->tensor) < 2 ||
-                statistic || ot_graph_find(g, v->name) != n->in[k] || (is_arithmetic(n) && !behind))
+            if (v->origin != OT_FROM_CONSTANT || v->stays || !ot_dtype_is_float(v->fact.dtype) ||
+                ot_tensor_count(v->tensor) < 2 || statistic || ot_graph_find(g, v->name) != n->in[k] ||
+                (is_arithmetic(n) && !behind))
                 continue;
             has = true;
             st = add_parameter(ps, v, n->layer);
@@ -116,8 +117,10 @@ static ot_status find_batchnorms(ot_parameters *ps, const ot_graph *g, const ot_
         const ot_node *n = g->node[i];
         if (!is_batchnorm(n) || n->layer < 0)
             continue;
-        bool learns = n->layer >= ps->first_layer && !o->bn_freeze;
-        ps->bn[n->layer] = learns ? OT_BN_TRAINS : OT_BN_FROZEN;
+        bool stays = g->value[n->in[BN_MEAN]].stays || g->value[n->in[BN_VAR]].stays;
+        bool learns = n->layer >= ps->first_layer && !o->bn_freeze && !stays;
+        if (ps->bn[n->layer] != OT_BN_TRAINS) /* a call of a function may hold several */
+            ps->bn[n->layer] = learns ? OT_BN_TRAINS : OT_BN_FROZEN;
         for (int k = BN_MEAN; k <= BN_VAR && learns; k++)
             OT_TRY(ot_strmap_put(&ps->slots, g->value[n->in[k]].name, 1));
     }

@@ -1,0 +1,80 @@
+/* What the parts of deriving share: derive.c makes values and nodes, derive_attrs.c reads types, tensors and
+ * attributes, derive_bind.c finds what a node's operator is, derive_functions.c makes calls of the model's own
+ * functions inline. */
+#ifndef OT_GRAPH_DERIVE_PARTS_H
+#define OT_GRAPH_DERIVE_PARTS_H
+
+#include "graph/derive.h"
+
+#define OT_UNMADE ((ot_val)-2) /* no value has this name */
+
+/* Where names are looked up: the main graph, or a function's body while one call of it is made inline. */
+typedef struct ot_scope {
+    struct ot_scope *caller; /* NULL: the main graph, which uses the graph's own map and none of the following */
+    const Onnx__FunctionProto *function;
+    const char *prefix;  /* of names in the body: "call/" */
+    ot_strmap value;     /* the body's names to values; OT_NONE: an input that the call leaves out */
+    ot_strmap output;    /* names of the function's outputs to their places */
+    const char **result; /* by place: what the call names the output in full; NULL: nobody wants it */
+    const ot_attr *attr; /* the call's attributes and the function's defaults */
+    int depth;
+} ot_scope;
+
+typedef struct ot_inner {
+    const char *name;
+    ot_val value;
+} ot_inner;
+
+typedef struct ot_deriver {
+    const ot_model *m;
+    const ot_derive_opts *o;
+    ot_build b;
+    ot_dim batch; /* the symbol that a literal 1 became; 0: none */
+    ot_scope main, *scope;
+    ot_strmap functions; /* by key: index */
+    ot_strmap prefixes;  /* that calls have taken */
+    ot_strmap decoded;   /* tensors of bodies by address: the index of their copy in the graph's `owned` */
+    int64_t inlined;     /* nodes of bodies so far */
+    size_t inlined_bytes;
+    ot_inner *inner; /* values of bodies by their full names */
+    int64_t n_inner, cap_inner;
+} ot_deriver;
+
+/* ---- derive.c ---- */
+
+/* OT_UNMADE where no node before made it. */
+ot_val ot_scope_find(const ot_deriver *d, const char *name);
+/* OT_EMODEL: there is one of this name. */
+ot_status ot_scope_put(ot_deriver *d, const char *name, ot_val v);
+/* What a value or node of the scope is called in the graph; NULL when memory ran out. */
+const char *ot_scope_value_name(ot_deriver *d, const char *name);
+const char *ot_scope_node_name(ot_deriver *d, const Onnx__NodeProto *n);
+ot_status ot_derive_nodes(ot_deriver *d, size_t n, Onnx__NodeProto *const *node);
+
+/* ---- derive_attrs.c ---- */
+
+ot_status ot_derive_type(ot_deriver *d, ot_fact *f, const Onnx__TypeProto *type, const char *name);
+/* Views that live as long as the graph. */
+ot_status ot_derive_tensor(ot_deriver *d, ot_tensor *view, const Onnx__TensorProto *t);
+ot_status ot_derive_sparse(ot_deriver *d, ot_tensor *view, const Onnx__SparseTensorProto *s);
+/* In a body references are replaced by what the call gives, and left out where it gives nothing. */
+ot_status ot_derive_attrs(ot_deriver *d, const ot_attr **out, size_t n, Onnx__AttributeProto *const *attribute);
+
+/* ---- derive_bind.c ---- */
+
+bool ot_is_constant_node(const Onnx__NodeProto *n);
+/* The operator and the opset of its domain that the scope imports. */
+ot_status ot_bind_operator(const ot_deriver *d, const ot_op **op, int *opset, const Onnx__NodeProto *n);
+/* Every operator that is not here, of the main graph and of the functions that it calls, once each. */
+ot_status ot_report_missing(ot_deriver *d);
+
+/* ---- derive_functions.c ---- */
+
+ot_status ot_index_functions(ot_deriver *d);
+/* Counts what inlining copies; OT_EUNSUPPORTED when it is too much. */
+ot_status ot_charge(ot_deriver *d, size_t bytes);
+/* The function of the model that the node calls; -1: none.  It hides an operator of its name. */
+ot_status ot_find_function(ot_deriver *d, int64_t *out, const Onnx__NodeProto *n);
+ot_status ot_derive_call(ot_deriver *d, const Onnx__NodeProto *n, const Onnx__FunctionProto *f);
+
+#endif
