@@ -85,13 +85,9 @@ ot_status ot_train_mode(ot_graph *g, const ot_bn_mode *bn, uint64_t seed, ot_val
     ot_build b = { .g = g, .prefix = "train", .layer = -1 };
     for (int64_t i = 0, n = g->n_node; i < n; i++) {
         const ot_node *node = g->node[i];
-<<<<<<< HEAD
         int ratio;
-        if (strcmp(node->op->name, "BatchNormalization") == 0 && node->layer >= 0 && bn[node->layer] == OT_BN_TRAINS)
-=======
         if (strcmp(node->op->name, "BatchNormalization") == 0 && node->layer >= 0 && bn[node->layer] == OT_BN_TRAINS &&
             !stays(g, node))
->>>>>>> 88b7451 (Functions of a model: calls made inline; sparse initializers; defaults that a caller may replace)
             OT_TRY(train_batchnorm(&b, i));
         else if (is_dropout(node, &ratio))
             OT_TRY(train_dropout(&b, i, ratio, seed, step));
