@@ -221,30 +221,33 @@ static ot_status cast_from_string(casting *c)
     return OT_OK;
 }
 
-/* The texts lie in the step's state, as long as the plan. */
-static ot_status cast_prepare(ot_prep *p)
-{
-    if (p->y[0]->dtype != OT_STRING || p->x[0]->dtype == OT_STRING)
-        return OT_OK;
-    int64_t n;
-    if (!ot_count(&n, p->y[0]->rank, p->y[0]->dim))
-        return ot_fail(OT_ESHAPE, "shape %s is out of range", OT_DIMS(p->y[0]->rank, p->y[0]->dim));
-    p->state = ot_malloc((size_t)n, OT_NUMBER_TEXT);
-    return p->state ? OT_OK : OT_ENOMEM;
-}
+typedef struct writing {
+    const ot_run *r;
+    char *text; /* of all elements, OT_NUMBER_TEXT bytes each */
+} writing;
 
 static void string_range(void *ctx, int64_t from, int64_t to)
 {
-    const ot_run *r = ctx;
-    const ot_tensor *x = &r->x[0];
+    const writing *w = ctx;
+    const ot_tensor *x = &w->r->x[0];
     for (int64_t i = from; i < to; i++) {
-        char *text = (char *)r->state + i * OT_NUMBER_TEXT;
+        char *text = w->text + i * OT_NUMBER_TEXT;
         int n = x->dtype == OT_BOOL ? snprintf(text, OT_NUMBER_TEXT, ot_tensor_get_int(x, i) ? "True" : "False")
                 : ot_dtype_is_float(x->dtype) ? ot_number_text(text, ot_tensor_get(x, i), x->dtype)
                 : x->dtype == OT_UINT64 ? snprintf(text, OT_NUMBER_TEXT, "%" PRIu64, ((const uint64_t *)x->data)[i])
                                         : snprintf(text, OT_NUMBER_TEXT, "%" PRId64, ot_tensor_get_int(x, i));
-        ((ot_str *)r->y[0].data)[i] = (ot_str){ text, (size_t)n };
+        ((ot_str *)w->r->y[0].data)[i] = (ot_str){ text, (size_t)n };
     }
+}
+
+static ot_status cast_to_string(const ot_run *r)
+{
+    int64_t n = ot_tensor_count(&r->y[0]);
+    writing w = { r, ot_arena_calloc(r->text, (size_t)n + 1, OT_NUMBER_TEXT) };
+    if (!w.text)
+        return OT_ENOMEM;
+    ot_for_ranges(r, n, OT_GRAIN, string_range, &w);
+    return OT_OK;
 }
 
 static ot_status cast_run(const ot_run *r)
@@ -258,9 +261,8 @@ static ot_status cast_run(const ot_run *r)
     if (c.x->dtype == OT_STRING)
         return cast_from_string(&c);
     if (c.y.dtype == OT_STRING)
-        ot_for_ranges(r, ot_tensor_count(&c.y), OT_GRAIN, string_range, (void *)r);
-    else
-        ot_for_ranges(r, ot_tensor_count(&c.y), OT_GRAIN, cast_range, &c);
+        return cast_to_string(r);
+    ot_for_ranges(r, ot_tensor_count(&c.y), OT_GRAIN, cast_range, &c);
     return OT_OK;
 }
 
@@ -270,7 +272,7 @@ static void cast_differentiate(ot_build *b)
 }
 
 static const ot_kernel cast_kernels[] = {
-    { .name = "loop", .prepare = cast_prepare, .run = cast_run },
+    { .name = "loop", .run = cast_run },
     { 0 },
 };
 

@@ -100,7 +100,7 @@ static int view_of_one(const ot_prep *p)
 }
 
 static const ot_kernel concat_kernels[] = {
-    { .name = "strided", .run = concat_run },
+    { .name = "strided", .run = concat_run, .in_bytes = true },
     { 0 },
 };
 
@@ -140,7 +140,7 @@ static ot_status part_run(const ot_run *r)
 }
 
 static const ot_kernel part_kernels[] = {
-    { .name = "strided", .run = part_run },
+    { .name = "strided", .run = part_run, .in_bytes = true },
     { 0 },
 };
 
@@ -245,7 +245,7 @@ static void split_normalise(ot_build *b)
 }
 
 static const ot_kernel split_kernels[] = {
-    { .name = "strided", .run = split_run },
+    { .name = "strided", .run = split_run, .in_bytes = true },
     { 0 },
 };
 

@@ -56,7 +56,7 @@ static void expand_differentiate(ot_build *b)
 }
 
 static const ot_kernel expand_kernels[] = {
-    { .name = "strided", .run = expand_run },
+    { .name = "strided", .run = expand_run, .in_bytes = true },
     { 0 },
 };
 

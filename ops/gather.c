@@ -111,11 +111,6 @@ static ot_status gather_run(const ot_run *r)
     return OT_OK;
 }
 
-static const char *gather_declines(const ot_prep *p)
-{
-    return ot_dtype_size(p->x[0]->dtype) ? NULL : "packed elements are not gathered";
-}
-
 static void gather_differentiate(ot_build *b)
 {
     int axis;
@@ -126,7 +121,7 @@ static void gather_differentiate(ot_build *b)
 }
 
 static const ot_kernel gather_kernels[] = {
-    { .name = "blocks", .declines = gather_declines, .run = gather_run },
+    { .name = "blocks", .run = gather_run, .in_bytes = true },
     { 0 },
 };
 

@@ -70,6 +70,11 @@ static ot_status pads_of(const ot_infer *c, int first, int axes, int rank, ot_di
     return OT_OK;
 }
 
+static bool is_scalar(const ot_fact *f)
+{
+    return f->rank == 0 || (f->rank == 1 && (f->dim[0] == 1 || ot_is_symbol(f->dim[0])));
+}
+
 static ot_status pad_infer(ot_infer *c)
 {
     const ot_fact *x = c->x[0];
@@ -80,7 +85,7 @@ static ot_status pad_infer(ot_infer *c)
     OT_TRY(ot_rank_between(c, 0, 0, OT_MAX_RANK));
     OT_TRY(ot_rank_between(c, 1, 1, 1));
     OT_TRY(pads_of(c, 1, 3, x->rank, before, after, &known));
-    if (c->n_in > 2 && c->x[2] && (c->x[2]->dtype != x->dtype || c->x[2]->rank > 1))
+    if (c->n_in > 2 && c->x[2] && (c->x[2]->dtype != x->dtype || !is_scalar(c->x[2])))
         return ot_fail(OT_ESHAPE, "the value is %s of rank %d, wanted is a scalar of %s", ot_dtype_name(c->x[2]->dtype),
                        c->x[2]->rank, ot_dtype_name(x->dtype));
     for (int d = 0; d < x->rank; d++) {
@@ -164,12 +169,6 @@ static ot_status pad_run(const ot_run *r)
     return OT_OK;
 }
 
-static const char *pad_declines(const ot_prep *p)
-{
-    return ot_dtype_size(p->x[0]->dtype) && p->x[0]->dtype != OT_STRING ? NULL
-                                                                        : "packed elements and strings are not padded";
-}
-
 static void pad_differentiate(ot_build *b)
 {
     const ot_node *n = ot_the_node(b);
@@ -202,7 +201,7 @@ static void pad_normalise(ot_build *b)
 }
 
 static const ot_kernel pad_kernels[] = {
-    { .name = "copy", .declines = pad_declines, .run = pad_run },
+    { .name = "copy", .run = pad_run, .in_bytes = true },
     { 0 },
 };
 

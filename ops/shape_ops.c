@@ -101,6 +101,12 @@ static ot_status literal_of(ot_tensor *t, int64_t *room, const ot_node *n)
         data.in = a->floats;
         *t = (ot_tensor){ .dtype = OT_FLOAT, .rank = 1, .dim = { a->n } };
         break;
+    case OT_ATTR_STRING: /* no ot_str to view: constant_run makes them */
+        t->dtype = OT_STRING;
+        break;
+    case OT_ATTR_STRINGS:
+        *t = (ot_tensor){ .dtype = OT_STRING, .rank = 1, .dim = { a->n } };
+        break;
     default:
         break;
     }
@@ -130,7 +136,13 @@ static ot_status constant_run(const ot_run *r)
     ot_tensor t;
     int64_t room;
     OT_TRY(literal_of(&t, &room, r->node));
-    if (ot_tensor_bytes(&t))
+    const ot_attr *a = r->node->attr;
+    ot_str *y = r->y[0].data;
+    if (a->type == OT_ATTR_STRING)
+        *y = (ot_str){ a->s, strlen(a->s) };
+    for (int i = 0; a->type == OT_ATTR_STRINGS && i < a->n; i++)
+        y[i] = (ot_str){ a->strings[i], strlen(a->strings[i]) };
+    if (a->type != OT_ATTR_STRING && a->type != OT_ATTR_STRINGS && ot_tensor_bytes(&t))
         memcpy(r->y[0].data, t.data, ot_tensor_bytes(&t));
     return OT_OK;
 }
@@ -143,9 +155,8 @@ static ot_status of_shape_infer(ot_infer *c)
     ot_dim dim[OT_MAX_RANK];
     int rank;
     const ot_attr *a = ot_attr_find(c->node, "value");
-    if (a && (a->type != OT_ATTR_TENSOR || !a->tensor || ot_tensor_count(a->tensor) != 1 ||
-              !ot_dtype_size(a->tensor->dtype) || a->tensor->dtype == OT_STRING))
-        return ot_fail(OT_EMODEL, "the value is not a tensor of one number");
+    if (a && (a->type != OT_ATTR_TENSOR || !a->tensor || ot_tensor_count(a->tensor) != 1))
+        return ot_fail(OT_EMODEL, "the value is not a tensor of one element");
     OT_TRY(ot_rank_between(c, 0, 1, 1));
     OT_TRY(ot_known_ints(c, 0, OT_MAX_RANK, dim, &rank));
     c->y[0].dtype = a ? a->tensor->dtype : OT_FLOAT;
@@ -180,6 +191,11 @@ static ot_status of_shape_run(const ot_run *r)
     memset(y, 0, bytes);
     if (!a || !bytes)
         return OT_OK;
+    if (size == 0) { /* packed */
+        for (int64_t i = 0, n = ot_tensor_count(&r->y[0]); i < n; i++)
+            ot_tensor_set_packed(&r->y[0], i, ot_tensor_get_packed(a->tensor, 0));
+        return OT_OK;
+    }
     memcpy(y, a->tensor->data, size);
     for (size_t done = size; done < bytes; done *= 2)
         memcpy(y + done, y, done < bytes - done ? done : bytes - done);

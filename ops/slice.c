@@ -190,7 +190,7 @@ static void slice_normalise(ot_build *b)
 }
 
 static const ot_kernel slice_kernels[] = {
-    { .name = "strided", .run = slice_run },
+    { .name = "strided", .run = slice_run, .in_bytes = true },
     { 0 },
 };
 
@@ -238,7 +238,7 @@ static void grad_differentiate(ot_build *b)
 }
 
 static const ot_kernel grad_kernels[] = {
-    { .name = "strided", .run = grad_run },
+    { .name = "strided", .run = grad_run, .in_bytes = true },
     { 0 },
 };
 

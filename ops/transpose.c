@@ -80,7 +80,7 @@ static void transpose_differentiate(ot_build *b)
 }
 
 static const ot_kernel transpose_kernels[] = {
-    { .name = "strided", .run = transpose_run },
+    { .name = "strided", .run = transpose_run, .in_bytes = true },
     { 0 },
 };
 

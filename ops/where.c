@@ -74,11 +74,6 @@ static ot_status where_run(const ot_run *r)
     return OT_OK;
 }
 
-static const char *where_declines(const ot_prep *p)
-{
-    return ot_dtype_size(p->x[1]->dtype) ? NULL : "packed elements are not chosen";
-}
-
 static void where_differentiate(ot_build *b)
 {
     ot_val zero = ot_const_scalar(b, ot_fact_of(b, ot_dy(b, 0))->dtype, 0);
@@ -89,7 +84,7 @@ static void where_differentiate(ot_build *b)
 }
 
 static const ot_kernel where_kernels[] = {
-    { .name = "loop", .declines = where_declines, .run = where_run },
+    { .name = "loop", .run = where_run, .in_bytes = true },
     { 0 },
 };
 

@@ -200,10 +200,11 @@ typedef struct ot_run {
     const uint64_t *version; /* of each input: what an ot_packed made from it must carry; 0: changes with every run */
     void *state, *scratch;
     ot_threads *threads;
+    ot_arena *text; /* for the bytes of strings that run makes; they stay until the next run. Not from threads */
 } ot_run;
 
-/* One way to compute an operator.  run may not allocate and may fail only for what data decides (an index out of
- * range). */
+/* One way to compute an operator.  run may not allocate (but for strings) and may fail only for what data decides (an
+ * index out of range). */
 typedef struct ot_kernel {
     const char *name; /* NULL ends a list */
     /* NULL when it takes this node, else the reason in words.  No function: takes all. */
@@ -214,6 +215,9 @@ typedef struct ot_kernel {
     /* The kernel computes in double whatever the floating type: such inputs are converted before and outputs after.
      * So one naive loop is the reference of every type, and exact for double. */
     bool in_double;
+    /* The kernel moves elements: those of types under 8 bits come and go as uint8, one a byte.  declines and prepare see
+     * the packed types. */
+    bool in_bytes;
 } ot_kernel;
 
 /* Declines all but float32 inputs and outputs (integers may be among them); for fast kernels. */

@@ -53,6 +53,10 @@ ot_status op_fill_input(ot_tensor *t, const op_in *in, ot_dtype dtype, uint64_t 
         else if (in->dtype == OT_FLOAT && (!in->values || isfinite(v)))
             v = (double)(float)v;
         ot_tensor_set(t, i, v);
+        if (dtype == OT_COMPLEX64)
+            memcpy((float *)t->data + 2 * i, (const float[]){ (float)v, 1 - (float)v }, 2 * sizeof(float));
+        else if (dtype == OT_COMPLEX128)
+            memcpy((double *)t->data + 2 * i, (const double[]){ v, 1 - v }, 2 * sizeof(double));
     }
     ot_free(order);
     return OT_OK;

@@ -148,7 +148,6 @@ static const op_case where_rows[] = {
     { 0 },
 };
 
-
 /* Elements that are known while shapes are: the last node of each is never run. */
 static const op_case known_rows[] = {
     { .op = "Mod", .in = { OP_SHAPE(7), OP_SHAPE(3) }, OP_WANT(1) },
@@ -194,6 +193,85 @@ static const op_case shape_rows[] = {
     { 0 },
 };
 
+#define FILL(t, bits)                                                                                                  \
+    .attrs = OT_ATTRS({ .name = "value",                                                                               \
+                        .type = OT_ATTR_TENSOR,                                                                        \
+                        .tensor = &(const ot_tensor){ .dtype = t, .data = (uint8_t[8]){ bits } } })
+#define OF(t, ...)                                                                                                     \
+    {                                                                                                                  \
+        .dtype = t, OP_DIMS(__VA_ARGS__), .draw = OP_BETWEEN, .lo = 0, .hi = 1.9                                       \
+    }
+
+/* ---- Element types: one row a class that is moved in its own way. */
+
+#define MOVES(t)                                                                                                       \
+    { .op = "Transpose", .in = { OF(t, 3, 5) } }, { .op = "Slice", .in = { OF(t, 7, 3), OP_SHAPE(1), OP_SHAPE(6) } },  \
+        { .op = "Concat", AXIS(1), .in = { OF(t, 3, 3), OF(t, 3, 2) } },                                               \
+        { .op = "Split", AXIS(0), .in = { OF(t, 7), OP_SHAPE(3, 4) }, .n_out = 2 },                                    \
+        { .op = "Gather", AXIS(1), .in = { OF(t, 3, 5), OP_SHAPE(4, 0, -2) } },                                        \
+        { .op = "Expand", .in = { OF(t, 3, 1), OP_SHAPE(3, 3) } },                                                     \
+        { .op = "Pad", .in = { OF(t, 3, 1), OP_SHAPE(0, 1, 1, 1) } },                                                  \
+        { .op = "Pad", .attrs = OT_ATTRS(OT_TEXT("mode", "edge")), .in = { OF(t, 5), OP_SHAPE(2, 0) } },               \
+        { .op = "Where", .in = { OF(OT_BOOL, 5), OF(t, 3, 5), OF(t, 1) } }, { .op = "Identity", .in = { OF(t, 5) } },  \
+        { .op = "Reshape", .in = { OF(t, 3, 3), OP_SHAPE(9) } }, { .op = "Flatten", .in = { OF(t, 3, 3) } },           \
+        { .op = "Squeeze", .in = { OF(t, 3, 1) } }, { .op = "Unsqueeze", .in = { OF(t, 3), OP_SHAPE(0) } },            \
+        { .op = "Shape", .in = { OF(t, 3, 3) }, OP_WANT(3, 3) },                                                       \
+    {                                                                                                                  \
+        .op = "Size", .in = { OF(t, 3, 3) }, OP_WANT(9)                                                                \
+    }
+
+static const op_case type_rows[] = {
+    MOVES(OT_UINT8),
+    MOVES(OT_BFLOAT16),
+    MOVES(OT_FLOAT16),
+    MOVES(OT_UINT64),
+    MOVES(OT_COMPLEX64),
+    MOVES(OT_COMPLEX128),
+    MOVES(OT_FLOAT8E4M3FN),
+    MOVES(OT_FLOAT8E8M0),
+    MOVES(OT_FLOAT4E2M1),
+    MOVES(OT_INT4),
+    MOVES(OT_UINT4),
+    MOVES(OT_UINT2),
+    MOVES(OT_INT2),
+    MOVES(OT_STRING),
+    { .op = "Transpose",
+      .in = { { .dtype = OT_INT2, OP_DIMS(2, 3), OP_VALUES(-2, -1, 0, 1, 0, -1) } },
+      OP_WANT(-2, 1, -1, 0, 0, -1) },
+    { .op = "Pad",
+      .in = { { .dtype = OT_UINT4, OP_DIMS(2), OP_VALUES(3, 15) },
+              OP_SHAPE(1, 2),
+              { .dtype = OT_UINT4, OP_VALUES(9) } },
+      OP_WANT(9, 3, 15, 9, 9) },
+    { .op = "Pad", .in = { OP_F(2), OP_SHAPE(1, 2), OP_F(0) }, .fails = "wanted is a scalar" },
+    { .op = "Gather",
+      .in = { { .dtype = OT_FLOAT4E2M1, OP_DIMS(3), OP_VALUES(0.5, -6, 3) }, OP_SHAPE(2, 0, 1, 1) },
+      OP_WANT(3, 0.5, -6, -6) },
+    { .op = "Where",
+      .in = { { .dtype = OT_BOOL, OP_DIMS(3), OP_VALUES(1, 0, 1) },
+              { OP_DIMS(3), OP_TEXT("a", "b", "c") },
+              { OP_DIMS(1), OP_TEXT("z") } },
+      OP_WANT_TEXT("a", "z", "c") },
+    { .op = "Pad",
+      .in = { { OP_DIMS(1), OP_TEXT("a") }, OP_SHAPE(1, 0), { .rank = 0, OP_TEXT("-") } },
+      OP_WANT_TEXT("-", "a") },
+    { .op = "Constant", .attrs = OT_ATTRS(OT_TEXT("value_string", "hello")), OP_WANT_TEXT("hello") },
+    { .op = "Constant",
+      .attrs = OT_ATTRS(
+          { .name = "value_strings", .type = OT_ATTR_STRINGS, .n = 2, .strings = (const char *const[]){ "a", "" } }),
+      OP_WANT_TEXT("a", ""),
+      OP_WANT_DIM(2) },
+    { .op = "ConstantOfShape", FILL(OT_INT4, 0xA), .in = { OP_SHAPE(3) }, OP_WANT(-6, -6, -6) },
+    { .op = "ConstantOfShape", FILL(OT_UINT2, 0x2), .in = { OP_SHAPE(5) }, OP_WANT(2, 2, 2, 2, 2) },
+    { .op = "ConstantOfShape", FILL(OT_FLOAT8E5M2, 0x3C), .in = { OP_SHAPE(2) }, OP_WANT(1, 1) },
+    { 0 },
+};
+
+static void element_types(void)
+{
+    op_cases_run(type_rows);
+}
+
 static void concat(void)
 {
     op_cases_run(concat_rows);
@@ -229,5 +307,12 @@ static void shapes(void)
     op_cases_run(shape_rows);
 }
 
-const ot_test movement_tests[] = { { "concat", concat }, { "slice", slice }, { "pad", pad },       { "gather", gather },
-                                   { "where", where },   { "known", known }, { "shapes", shapes }, { 0 } };
+const ot_test movement_tests[] = { { "concat", concat },
+                                   { "slice", slice },
+                                   { "pad", pad },
+                                   { "gather", gather },
+                                   { "where", where },
+                                   { "known", known },
+                                   { "shapes", shapes },
+                                   { "element types", element_types },
+                                   { 0 } };

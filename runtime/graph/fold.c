@@ -61,7 +61,7 @@ static ot_status evaluate(ot_graph *g, ot_arena *arena, const ot_node *n)
             st = result[i] ? OT_OK : OT_ENOMEM;
         }
     if (st == OT_OK)
-        st = ot_evaluate_node(arena, n, x, y, constant, result, NULL);
+        st = ot_evaluate_node(arena, &g->arena, n, x, y, constant, result, NULL);
     for (int i = 0; i < n->n_out && st == OT_OK; i++)
         if (result[i]) {
             ot_value *v = &g->value[n->out[i]];

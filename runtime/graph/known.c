@@ -78,20 +78,6 @@ static ot_status make_known(ot_plan *p, ot_val v, const ot_tensor *t)
     return ot_fact_of_tensor(f, &p->arena, t);
 }
 
-static ot_status copy_strings(ot_plan *p, ot_tensor *t)
-{
-    ot_str *s = t->data;
-    for (int64_t i = 0, n = ot_tensor_count(t); i < n; i++) {
-        char *copy = ot_arena_calloc(&p->arena, s[i].n + 1, 1);
-        if (!copy)
-            return OT_ENOMEM;
-        if (s[i].n)
-            memcpy(copy, s[i].bytes, s[i].n);
-        s[i].bytes = copy;
-    }
-    return OT_OK;
-}
-
 static ot_status copy_input(ot_plan *p, const ot_plan_opts *o, ot_val v, int64_t i)
 {
     const ot_tensor *given = &o->input[i];
@@ -102,7 +88,7 @@ static ot_status copy_input(ot_plan *p, const ot_plan_opts *o, ot_val v, int64_t
         return OT_ENOMEM;
     memcpy(t->data, given->data, ot_tensor_bytes(t));
     if (t->dtype == OT_STRING)
-        OT_TRY(copy_strings(p, t));
+        OT_TRY(ot_copy_strings(&p->arena, t));
     p->looked_at[i] = true;
     return make_known(p, v, t);
 }
@@ -150,7 +136,7 @@ static ot_status evaluate(ot_plan *p, const ot_plan_opts *o, const ot_node *n)
             st = result[i] ? OT_OK : OT_ENOMEM;
         }
     if (st == OT_OK)
-        st = ot_evaluate_node(&scratch, n, x, y, constant, result, o->threads);
+        st = ot_evaluate_node(&scratch, &p->arena, n, x, y, constant, result, o->threads);
     for (int i = 0; i < n->n_out && st == OT_OK; i++)
         if (result[i])
             st = make_known(p, n->out[i], result[i]);

@@ -83,9 +83,19 @@ static size_t round_up(size_t n)
     return (n + ALIGN - 1) / ALIGN * ALIGN;
 }
 
-static bool converts(const ot_step *s, const ot_tensor *t)
+/* The type in which the kernel sees values of this type. */
+static ot_dtype seen_as(const ot_step *s, ot_dtype t)
 {
-    return s->convert && ot_dtype_is_float(t->dtype) && t->dtype != OT_DOUBLE;
+    if (s->kernel->in_double && ot_dtype_is_float(t))
+        return OT_DOUBLE;
+    return s->kernel->in_bytes && t != OT_UNDEFINED && !ot_dtype_size(t) ? OT_UINT8 : t;
+}
+
+/* Bytes of the other form of t, 0 when it has none. */
+static size_t other_form(const ot_step *s, const ot_tensor *t)
+{
+    ot_dtype seen = seen_as(s, t->dtype);
+    return seen == t->dtype ? 0 : round_up((size_t)ot_tensor_count(t) * ot_dtype_size(seen) + 1);
 }
 
 static ot_status choose(ot_step *s, ot_prep *p)
@@ -135,59 +145,79 @@ ot_status ot_step_prepare(ot_step *s, ot_arena *arena, const ot_node *n, const o
     s->state = p.state;
     if (st != OT_OK)
         return ot_context(st, "node '%s' (%s-%d)", n->name, n->op->name, n->opset);
-    s->convert = s->kernel->in_double;
+    s->convert = s->kernel->in_double || s->kernel->in_bytes;
     s->own_scratch = round_up(p.scratch);
     s->scratch = s->own_scratch;
     for (int i = 0; i < n->n_in; i++)
-        if (converts(s, &s->x[i]) && !(i < 32 && n->op->shape_only >> i & 1))
-            s->scratch += round_up((size_t)ot_tensor_count(&s->x[i]) * sizeof(double));
+        if (!(i < 32 && n->op->shape_only >> i & 1))
+            s->scratch += other_form(s, &s->x[i]);
     for (int i = 0; i < n->n_out; i++)
-        if (converts(s, &s->y[i]))
-            s->scratch += round_up((size_t)ot_tensor_count(&s->y[i]) * sizeof(double));
+        s->scratch += other_form(s, &s->y[i]);
     return OT_OK;
 }
 
-static void to_double(ot_tensor *out, const ot_tensor *in, char **room)
+#define MAX_CONVERTED 64 /* inputs and outputs of a node whose values are converted */
+
+/* t in the form that the kernel sees, in room that is taken from *room; the data is not written. */
+static ot_tensor in_other_form(const ot_step *s, const ot_tensor *t, char **room)
 {
-    *out = *in;
-    out->dtype = OT_DOUBLE;
-    out->data = *room;
-    double *d = out->data;
-    int64_t n = ot_tensor_count(in);
-    for (int64_t i = 0; i < n; i++)
-        d[i] = ot_tensor_get(in, i);
-    *room += round_up((size_t)n * sizeof(double));
+    ot_tensor other = *t;
+    other.dtype = seen_as(s, t->dtype);
+    if (other.dtype != t->dtype)
+        other.data = *room;
+    *room += other_form(s, t);
+    return other;
 }
 
-#define MAX_CONVERTED 64 /* inputs and outputs of a node whose kernel computes in double */
+static void convert_in(const ot_tensor *seen, const ot_tensor *x)
+{
+    int64_t n = ot_tensor_count(x);
+    if (seen->dtype == OT_DOUBLE)
+        for (int64_t i = 0; i < n; i++)
+            ((double *)seen->data)[i] = ot_tensor_get(x, i);
+    else
+        for (int64_t i = 0; i < n; i++)
+            ((uint8_t *)seen->data)[i] = (uint8_t)ot_tensor_get_packed(x, i);
+}
 
-static ot_status run_in_double(ot_step *s, ot_run r, void *scratch, uint32_t shape_only)
+static void convert_out(ot_tensor *y, const ot_tensor *seen)
+{
+    int64_t n = ot_tensor_count(y);
+    if (seen->dtype == OT_DOUBLE)
+        for (int64_t i = 0; i < n; i++)
+            ot_tensor_set(y, i, ((const double *)seen->data)[i]);
+    else
+        for (int64_t i = 0; i < n; i++)
+            ot_tensor_set_packed(y, i, ((const uint8_t *)seen->data)[i]);
+}
+
+static ot_status run_converted(ot_step *s, ot_run r, void *scratch, uint32_t shape_only)
 {
     ot_tensor x[MAX_CONVERTED], y[MAX_CONVERTED];
     char *room = (char *)scratch + s->own_scratch;
+    bool any = false;
+    for (int i = 0; i < r.n_in; i++)
+        any |= seen_as(s, s->x[i].dtype) != s->x[i].dtype;
+    for (int i = 0; i < r.n_out; i++)
+        any |= seen_as(s, s->y[i].dtype) != s->y[i].dtype;
+    if (!any)
+        return s->kernel->run(&r);
     if (r.n_in > MAX_CONVERTED || r.n_out > MAX_CONVERTED)
         return ot_fail(OT_EUNSUPPORTED, "more than %d inputs in this element type", MAX_CONVERTED);
     for (int i = 0; i < r.n_in; i++) {
-        if (converts(s, &s->x[i]) && !(i < 32 && shape_only >> i & 1))
-            to_double(&x[i], &s->x[i], &room);
-        else
-            x[i] = s->x[i];
+        bool reads = !(i < 32 && shape_only >> i & 1);
+        x[i] = reads ? in_other_form(s, &s->x[i], &room) : s->x[i];
+        if (x[i].dtype != s->x[i].dtype)
+            convert_in(&x[i], &s->x[i]);
     }
-    for (int i = 0; i < r.n_out; i++) {
-        y[i] = s->y[i];
-        if (converts(s, &y[i])) {
-            y[i].dtype = OT_DOUBLE;
-            y[i].data = room;
-            room += round_up((size_t)ot_tensor_count(&y[i]) * sizeof(double));
-        }
-    }
+    for (int i = 0; i < r.n_out; i++)
+        y[i] = in_other_form(s, &s->y[i], &room);
     r.x = x;
     r.y = y;
     OT_TRY(s->kernel->run(&r));
     for (int i = 0; i < r.n_out; i++)
-        if (converts(s, &s->y[i]))
-            for (int64_t k = 0, n = ot_tensor_count(&y[i]); k < n; k++)
-                ot_tensor_set(&s->y[i], k, ((const double *)y[i].data)[k]);
+        if (y[i].dtype != s->y[i].dtype)
+            convert_out(&s->y[i], &y[i]);
     return OT_OK;
 }
 
@@ -201,8 +231,10 @@ ot_status ot_step_run(ot_step *s, void *scratch, ot_threads *threads)
                  .version = s->version,
                  .state = s->state,
                  .scratch = scratch,
-                 .threads = threads };
-    ot_status st = s->convert ? run_in_double(s, r, scratch, s->node->op->shape_only) : s->kernel->run(&r);
+                 .threads = threads,
+                 .text = &s->text };
+    ot_arena_release(&s->text);
+    ot_status st = s->convert ? run_converted(s, r, scratch, s->node->op->shape_only) : s->kernel->run(&r);
     return st == OT_OK ? st : ot_context(st, "node '%s' (%s-%d)", s->node->name, s->node->op->name, s->node->opset);
 }
 
@@ -213,4 +245,5 @@ void ot_step_release(ot_step *s)
     else
         ot_free(s->state);
     s->state = NULL;
+    ot_arena_release(&s->text);
 }
