@@ -6,6 +6,7 @@ set(OPS_SOURCES
     ops/binary.c
     ops/broadcast.c
     ops/cast.c
+    ops/center_crop_pad.c
     ops/clip.c
     ops/compare.c
     ops/concat.c
@@ -14,21 +15,28 @@ set(OPS_SOURCES
     ops/conv_reference.c
     ops/conv_shape.c
     ops/conv_transpose.c
+    ops/cumulate.c
+    ops/depth_to_space.c
+    ops/diagonal.c
     ops/dropout.c
     ops/dropout_seeded.c
     ops/expand.c
     ops/gather.c
+    ops/gather_elements.c
     ops/gemm.c
     ops/grad_norm.c
     ops/groupnorm.c
     ops/kernels/dispatch.c
+    ops/known.c
     ops/layernorm.c
     ops/loss.c
     ops/loss_elementwise.c
     ops/loss_grad.c
     ops/lrn.c
     ops/matmul.c
+    ops/nonzero.c
     ops/normalise.c
+    ops/onehot.c
     ops/optimiser_step.c
     ops/pad.c
     ops/pool.c
@@ -42,14 +50,20 @@ set(OPS_SOURCES
     ops/reshape.c
     ops/resize.c
     ops/resize_taps.c
+    ops/reverse_sequence.c
     ops/rmsnorm.c
     ops/run.c
+    ops/scatter.c
+    ops/scatter_elements.c
+    ops/scatter_grad.c
     ops/shape_ops.c
     ops/shape_rules.c
     ops/slice.c
     ops/softmax.c
     ops/strided.c
     ops/sum_to.c
+    ops/tile.c
+    ops/topk.c
     ops/transpose.c
     ops/unary.c
     ops/where.c)

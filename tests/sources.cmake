@@ -1,6 +1,7 @@
 # One program holds all suites that run inside the process; tests/run adds the scripts.
 enable_testing()
 add_executable(onnxtune-tests tests/harness.c tests/mutate.c tests/net.c tests/op_case.c tests/op_case_gradient.c tests/op_rig.c tests/pictures.c tests/reshape_model.c tests/wire_data.c
+    tests/test_arrange.c
     tests/test_augment.c
     tests/test_base.c
     tests/test_batchnorm.c
@@ -36,6 +37,7 @@ add_executable(onnxtune-tests tests/harness.c tests/mutate.c tests/net.c tests/o
     tests/test_reshape.c
     tests/test_resize.c
     tests/test_resume.c
+    tests/test_scatter.c
     tests/test_schedule.c
     tests/test_session.c
     tests/test_shapes.c

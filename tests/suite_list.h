@@ -1,4 +1,5 @@
 /* One line a suite, sorted: SUITE(x) is the table x_tests of test_x.c. */
+SUITE(arrange)
 SUITE(augment)
 SUITE(base)
 SUITE(batchnorm)
@@ -34,6 +35,7 @@ SUITE(relu)
 SUITE(reshape)
 SUITE(resize)
 SUITE(resume)
+SUITE(scatter)
 SUITE(schedule)
 SUITE(session)
 SUITE(shapes)

@@ -104,7 +104,8 @@ static bool reuse_input(layout *l, int64_t step)
         ot_val r = root_of(p, n->in[i]);
         bool shared = false;
         for (int k = 0; k < n->n_in; k++)
-            shared |= k != i && n->in[k] != OT_NONE && n->in[k] != n->in[i] && root_of(p, n->in[k]) == r;
+            shared |= k != i && n->in[k] != OT_NONE &&
+                      (n->in[k] != n->in[i] || k >= 32 || !(n->op->in_place >> k & 1)) && root_of(p, n->in[k]) == r;
         if (shared || l->life_of[r] < 0 || l->last[r] != step || exact_bytes(p, n->in[i]) != exact_bytes(p, y) ||
             bytes_of(p, r) != bytes_of(p, y) || p->fact[n->in[i]]->dtype != p->fact[y]->dtype)
             continue;

@@ -1,0 +1,23 @@
+/* What a shape rule knows of the data of its inputs. */
+#ifndef OT_OPS_KNOWN_H
+#define OT_OPS_KNOWN_H
+
+#include "op.h"
+
+/* The only element of input i as an integer (a float one is cut) or a symbol; false when it is not known.  An input of
+ * more or fewer elements is not known. */
+bool ot_known_scalar(const ot_infer *c, int i, ot_dim *v);
+
+/* A view of the known elements of input i, symbols among them, as int64; false when they or the dims are not known. */
+bool ot_known_view(const ot_infer *c, int i, ot_tensor *t);
+/* The same with all elements numbers: from the data of the input where its elements are not in its fact. */
+bool ot_known_numbers(const ot_infer *c, int i, ot_tensor *t);
+
+/* All dims are numbers and there are `most` elements at most. */
+bool ot_is_small(const ot_fact *f, int64_t most);
+/* Room for the known elements of output 0 as a view of its dims; false when they are too many or some dim is open.
+ * ot_hand_on makes them known. */
+bool ot_value_room(ot_infer *c, ot_tensor *t);
+void ot_hand_on(ot_infer *c, const ot_tensor *t);
+
+#endif
