@@ -167,6 +167,19 @@ OT_API const char *ot_model_default_name(const ot_model *m, int64_t i);
 OT_API ot_status ot_tensor_file_read(ot_tensor **out, const char *path);
 OT_API ot_status ot_tensor_file_write(const char *path, const ot_tensor *t);
 
+/* ---- Checking: the structural rules of ONNX ------------------------------------------------------------------- */
+
+/* One finding as one line without a newline: where, what, with the numbers. */
+typedef void ot_on_finding(void *ctx, const char *text);
+
+/* Checks a model against the rules of ONNX's own checker and those of the standard that need no run: versions and
+ * imports, names and their order, operators with their inputs, outputs and attributes, tensors and external data,
+ * types, functions, training information.  All findings are told at once; *n is how many.  tell may be NULL.  A model
+ * may break rules and still run here, and pass all and use operators that are not here.  Fails with OT_ENOMEM only. */
+OT_API ot_status ot_model_check(int64_t *n, const ot_model *m, ot_on_finding *tell, void *ctx);
+/* The same of a file, which ot_model_open may refuse: what it would say is a finding.  OT_EIO. */
+OT_API ot_status ot_model_check_file(int64_t *n, const char *path, ot_on_finding *tell, void *ctx);
+
 /* ---- Surgery ----------------------------------------------------------------------------------------------- */
 
 /* Each of these changes the model all or not at all, in the model's own opset.  Names got from it before are gone. */

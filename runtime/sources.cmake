@@ -64,6 +64,11 @@ set(RUNTIME_SOURCES
     runtime/graph/train_mode.c
     runtime/graph/upgrade.c
     runtime/model/blob.c
+    runtime/model/check.c
+    runtime/model/check_attr.c
+    runtime/model/check_function.c
+    runtime/model/check_graph.c
+    runtime/model/check_tensor.c
     runtime/model/decode.c
     runtime/model/edit.c
     runtime/model/edit_graph.c
@@ -73,6 +78,7 @@ set(RUNTIME_SOURCES
     runtime/model/model.c
     runtime/model/save.c
     runtime/model/scan.c
+    runtime/model/schema.c
     runtime/model/sparse.c
     runtime/model/tensor_file.c
     runtime/model/tensors.c

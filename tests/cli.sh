@@ -140,6 +140,60 @@ says "show into a pipe that closes" out "tiny.onnx"
 rc=$?
 error "a full disk" 1 "stdout"
 
+# ---- check ----
+run check tiny.onnx
+check "check" 0
+says "check: nothing found" out '^tiny.onnx: 0 findings$'
+run check tiny.onnx --json
+check "check --json" 0
+json "check --json is JSON"
+says "check --json: findings" out '"findings": \[\]'
+run check unknown.onnx
+check "check: an unknown operator" 1
+says "check: a line a finding" out '^unknown.onnx: node [0-9]+ .*Frobnicate.*no such operator'
+says "check: how many" out '^unknown.onnx: [1-9][0-9]* findings?$'
+run check unknown.onnx --json
+json "check --json of findings is JSON"
+run check cut.onnx
+check "check: a file that was cut" 1
+says "check: it is a finding" out '^cut.onnx: '
+run check nosuch.onnx
+error "check: no file" 1 "nosuch.onnx: .*No such file"
+run check tiny.onnx unknown.onnx
+error "check: two models" 2 "unknown.onnx"
+run check tiny.onnx --rtol 1
+error "check: --rtol for a model" 2 "--rtol"
+mkdir -p cases/good/test_data_set_0 cases/off/test_data_set_0 cases/lost/test_data_set_0 cases/bare
+cp tiny.onnx cases/bare/model.onnx
+cp unknown.onnx cases/lost/model.onnx
+for c in good off; do cp pair.onnx cases/$c/model.onnx && cp pair_in.pb cases/$c/test_data_set_0/input_0.pb; done
+cp pair_out.pb cases/good/test_data_set_0/output_0.pb
+cp pair_in.pb cases/off/test_data_set_0/output_0.pb
+run check cases
+check "check DIR: one fails" 1
+says "check DIR: the case that fails" out '^FAILED off: output 0 .*elements differ'
+says "check DIR: a missing operator" out '^skipped lost: .*Frobnicate'
+says "check DIR: no test data" out '^skipped bare: no test data'
+says "check DIR: reasons" out '^ +1 skipped: no test data$'
+if [ "$(tail -n 1 out)" = "1 passed, 1 failed, 2 skipped" ]; then ok "check DIR: the last line"; else bad "check DIR: the last line"; fi
+run check cases/good/ cases/off --atol 100
+check "check DIR --atol" 0
+run check cases --rtol x
+error "check --rtol x" 2 "rtol"
+echo good >must.txt
+run check cases --list must.txt
+check "check --list: those of the list pass" 0
+if [ "$(tail -n 1 out)" = "1 passed, 0 failed, 3 skipped" ]; then ok "check --list: the last line"; else bad "check --list: the last line"; fi
+printf 'good\nlost\ngone\n' >must.txt
+run check cases --list must.txt --json
+check "check --list: one does not pass" 1
+json "check --list --json is JSON"
+says "check --list --json: the counts" out '"failed": 2'
+run check cases --list nosuch.txt
+error "check --list: no file" 1 "nosuch.txt"
+run check data
+error "check: a folder without models" 1 "data: .*model.onnx"
+
 # ---- run ----
 run run tiny.onnx --fill random
 check "run" 0

@@ -1,6 +1,7 @@
 /* onnxtune-make-samples DIR: what tests/cli.sh works on, made without the code under test.
  *   tiny.onnx     input [N,3,32,32]: conv 3x3 (4), BatchNormalization, relu, gap, flatten, gemm to 2 scores
  *   unknown.onnx  uses two operators that do not exist
+ *   pair.onnx     input [N,3]: relu; pair_in.pb and pair_out.pb are tensors that go in and come out
  *   red.ppm blue.ppm   pictures of 40x32
  *   data/{train,valid}/{blue,red}/N.ppm   8 + 4 pictures a class
  */
@@ -138,6 +139,30 @@ static void make_unknown(void)
     save_model("unknown.onnx", &g);
 }
 
+static void save_tensor(const char *name, const float *v, int rows, int columns)
+{
+    wire_data t = { .n = 0 };
+    FILE *f = create(name);
+    wire_int(&t, 1, (uint64_t)rows);
+    wire_int(&t, 1, (uint64_t)columns);
+    wire_int(&t, 2, 1);
+    wire_bytes(&t, 9, v, (size_t)(rows * columns) * sizeof(*v));
+    fwrite(t.bytes, 1, t.n, f);
+    fclose(f);
+}
+
+static void make_pair(void)
+{
+    static wire_data g;
+    node(&g, "Relu", "input", "out", NULL);
+    wire_text(&g, 2, "pair");
+    value(&g, 11, "input", 2, (int[]){ 0, 3 });
+    value(&g, 12, "out", 2, (int[]){ 0, 3 });
+    save_model("pair.onnx", &g);
+    save_tensor("pair_in.pb", (float[]){ -1, 2, -3, 4, -5, 6 }, 2, 3);
+    save_tensor("pair_out.pb", (float[]){ 0, 2, 0, 4, 0, 6 }, 2, 3);
+}
+
 /* ---- Pictures ----------------------------------------------------------------------------------------------- */
 
 /* Mostly one colour, with a pattern that `seed` moves. */
@@ -193,6 +218,7 @@ int main(int argc, char **argv)
     dir = argv[1];
     make_tiny();
     make_unknown();
+    make_pair();
     make_picture("red.ppm", true, 1);
     make_picture("blue.ppm", false, 1);
     make_data();

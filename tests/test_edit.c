@@ -182,6 +182,8 @@ static void external_data(void)
     if (CHECK_OK(read_external(dir, "sub/w.bin", "8", NULL, &t)))
         CHECK(memcmp(t->data, data + 2, 16) == 0);
     ot_tensor_free(t);
+    CHECK_OK(read_external(dir, "./sub//w.bin", "4", "16", &t));
+    ot_tensor_free(t);
     static const struct {
         const char *location, *offset, *length, *words;
         ot_status st;
@@ -189,8 +191,11 @@ static void external_data(void)
         { "../outside.bin", NULL, NULL, "not a plain path", OT_EMODEL },
         { "sub/../../outside.bin", NULL, NULL, "not a plain path", OT_EMODEL },
         { "/etc/passwd", NULL, NULL, "not a plain path", OT_EMODEL },
-        { "sub//w.bin", NULL, NULL, "not a plain path", OT_EMODEL },
-        { "./sub/w.bin", NULL, NULL, "not a plain path", OT_EMODEL },
+        { "sub/", NULL, NULL, "not a plain path", OT_EMODEL },
+        { ".", NULL, NULL, "not a plain path", OT_EMODEL },
+        { "./", NULL, NULL, "not a plain path", OT_EMODEL },
+        { "//w.bin", NULL, NULL, "not a plain path", OT_EMODEL },
+        { ".//w.bin/..", NULL, NULL, "cannot be opened", OT_EIO },
         { "", NULL, NULL, "without a location", OT_EMODEL },
         { "link.bin", "4", "16", "symbolic link", OT_EMODEL },
         { "linked/w.bin", "4", "16", "symbolic link", OT_EMODEL },

@@ -81,7 +81,7 @@ static void refusals(void)
     refuse(m, OT_EMODEL, "the output 'y' is made by no node");
     m = document(17);
     ot_append_node(m->proto->graph, "Relu", "r", 2, (const char *[]){ "x", "x" }, 1, (const char *[]){ "y" });
-    refuse(m, OT_EMODEL, "2 inputs; takes 1 to 1");
+    refuse(m, OT_EMODEL, "2 inputs, Relu-14 takes 1");
 }
 
 static void layers(void)

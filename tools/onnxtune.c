@@ -7,6 +7,7 @@
 
 static const ot_command commands[] = {
     { "show", ot_cmd_show, "inputs, outputs, layers, parameters and memory of a model" },
+    { "check", ot_cmd_check, "a model against the rules of ONNX; folders of models against expected results" },
     { "run", ot_cmd_run, "run a model on tensors or pictures, and look at any value of its graph" },
     { "predict", ot_cmd_predict, "the most likely classes of pictures" },
     { "surgery", ot_cmd_surgery, "cut the end off a model and grow a new one" },

@@ -3,6 +3,8 @@ find_path(JANSSON_INCLUDE jansson.h REQUIRED)
 find_library(JANSSON NAMES jansson REQUIRED)
 add_executable(onnxtune-command
     tools/args.c
+    tools/check_cases.c
+    tools/cmd_check.c
     tools/cmd_eval.c
     tools/cmd_export.c
     tools/cmd_lr_find.c

@@ -298,6 +298,7 @@ static ot_status take(ot_deriver *d, const Onnx__NodeProto *n)
     OT_TRY(ot_find_function(d, &function, n));
     if (function >= 0)
         return ot_derive_call(d, n, d->m->proto->functions[function]);
+    OT_TRY(ot_check_schema(d, n));
     return ot_is_constant_node(n) ? take_constant(d, n) : take_node(d, n);
 }
 

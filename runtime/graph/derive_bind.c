@@ -1,5 +1,6 @@
 /* What operator a node means, and the report of all that are missing. */
 #include "graph/derive_parts.h"
+#include "model/schema.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -37,6 +38,28 @@ static ot_status bind(const ot_deriver *d, const Onnx__FunctionProto *f, const o
 ot_status ot_bind_operator(const ot_deriver *d, const ot_op **op, int *opset, const Onnx__NodeProto *n)
 {
     return bind(d, d->scope->function, op, opset, n);
+}
+
+typedef struct first_finding {
+    char text[512];
+} first_finding;
+
+static void keep_first(void *ctx, const char *text)
+{
+    first_finding *f = ctx;
+    if (!*f->text)
+        snprintf(f->text, sizeof(f->text), "%s", text);
+}
+
+ot_status ot_check_schema(const ot_deriver *d, const Onnx__NodeProto *n)
+{
+    first_finding f = { "" };
+    int64_t version = version_of(d, d->scope->function, ot_text(n->domain));
+    ot_schema s;
+    if (!ot_schema_find(&s, ot_text(n->domain), ot_text(n->op_type), version))
+        return OT_OK;
+    ot_schema_check_node(&s, n, keep_first, &f);
+    return *f.text ? ot_fail(OT_EMODEL, "%s", f.text) : OT_OK;
 }
 
 /* ---- What is missing ----------------------------------------------------------------------------------------- */

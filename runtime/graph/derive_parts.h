@@ -65,6 +65,9 @@ ot_status ot_derive_attrs(ot_deriver *d, const ot_attr **out, size_t n, Onnx__At
 bool ot_is_constant_node(const Onnx__NodeProto *n);
 /* The operator and the opset of its domain that the scope imports. */
 ot_status ot_bind_operator(const ot_deriver *d, const ot_op **op, int *opset, const Onnx__NodeProto *n);
+/* Operators of ONNX's own domains must be as ONNX says: their rules and kernels need not look for attributes of another
+ * type, or for inputs beyond the last.  OT_EMODEL with the first thing that is not so. */
+ot_status ot_check_schema(const ot_deriver *d, const Onnx__NodeProto *n);
 /* Every operator that is not here, of the main graph and of the functions that it calls, once each. */
 ot_status ot_report_missing(ot_deriver *d);
 

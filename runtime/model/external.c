@@ -74,6 +74,8 @@ static ot_status open_below(int *out, int dir, const char *location)
 {
     const char *p = location;
     for (;;) {
+        while ((p[0] == '.' && p[1] == '/') || (p[0] == '/' && p != location))
+            p += p[0] == '.' ? 2 : 1; /* "./a", "a//b" */
         size_t n = strcspn(p, "/");
         bool last = p[n] == 0;
         char part[256];

@@ -93,8 +93,9 @@ static ot_status check_head(const Onnx__ModelProto *p)
     return check_imports(p);
 }
 
-/* Takes over the caller's reference to blob, also when it fails. */
-static ot_status open_blob(ot_model **out, ot_blob *blob, const char *path)
+/* Takes over the caller's reference to blob, also when it fails.  With `any` nothing is asked of what the model says.
+ */
+static ot_status open_blob(ot_model **out, ot_blob *blob, const char *path, bool any)
 {
     ProtobufCMessage *proto = NULL;
     ot_model *m = ot_calloc(1, sizeof(*m));
@@ -110,7 +111,7 @@ static ot_status open_blob(ot_model **out, ot_blob *blob, const char *path)
     if (st == OT_OK) {
         m->proto = (Onnx__ModelProto *)proto;
         m->cap_payloads = m->n_payloads;
-        st = check_head(m->proto);
+        st = any ? OT_OK : check_head(m->proto);
     }
     if (st != OT_OK) {
         ot_model_close(m);
@@ -125,7 +126,15 @@ ot_status ot_model_open(ot_model **out, const char *path)
     ot_blob *blob;
     *out = NULL;
     OT_TRY(ot_blob_map(&blob, path));
-    return open_blob(out, blob, path);
+    return open_blob(out, blob, path, false);
+}
+
+ot_status ot_model_read(ot_model **out, const char *path)
+{
+    ot_blob *blob;
+    *out = NULL;
+    OT_TRY(ot_blob_map(&blob, path));
+    return open_blob(out, blob, path, true);
 }
 
 ot_status ot_model_open_memory(ot_model **out, const void *bytes, size_t n)
@@ -133,7 +142,7 @@ ot_status ot_model_open_memory(ot_model **out, const void *bytes, size_t n)
     ot_blob *blob;
     *out = NULL;
     OT_TRY(ot_blob_copy(&blob, bytes, n));
-    return open_blob(out, blob, NULL);
+    return open_blob(out, blob, NULL, false);
 }
 
 void ot_model_close(ot_model *m)

@@ -52,6 +52,9 @@ extern ProtobufCAllocator ot_proto_alloc;
 ot_status ot_unpack(ProtobufCMessage **out, const ProtobufCMessageDescriptor *d, const uint8_t *bytes, size_t n,
                     ot_payload **payloads, int64_t *n_payloads, ot_blob *blob);
 
+/* As ot_model_open, but the model may have no graph, any IR version and any imports: for ot_model_check_file. */
+ot_status ot_model_read(ot_model **out, const char *path);
+
 /* The cut-out bytes of t, or NULL when it has none. */
 const ot_payload *ot_model_payload(const ot_model *m, const Onnx__TensorProto *t);
 
