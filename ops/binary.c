@@ -60,6 +60,8 @@ REALS(pow_dx, z == 0 ? 0 : z * pow(x, z - 1))
 REALS(pow_dz, x == 0 && z >= 0 ? 0 : pow(x, z) * log(x))
 
 REALS(prelu, x < 0 ? z * x : x)
+SIGNED(prelu, x < 0 ? U(x) * U(z) : U(x))
+UNSIGNED(prelu, ((void)z, x))
 REALS(prelu_dx, x < 0 ? z : 1)
 
 static void add_fast(int64_t n, const void *a, int64_t sa, const void *b, int64_t sb, void *y)
@@ -97,7 +99,7 @@ static const family families[] = {
     { "Share", { REAL_ROWS(share) } },
     { "PowDx", { REAL_ROWS(pow_dx) } },
     { "PowDz", { REAL_ROWS(pow_dz) } },
-    { "PRelu", { REAL_ROWS(prelu) } },
+    { "PRelu", { REAL_ROWS(prelu), INT_ROWS(prelu) } },
     { "PReluDx", { REAL_ROWS(prelu_dx) } },
 };
 static const family truncating_mod = { "Mod", { REAL_ROWS(fmod), SIGNED_ROWS(fmod), UNSIGNED_ROWS(mod) } };

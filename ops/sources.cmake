@@ -32,9 +32,11 @@ set(OPS_SOURCES
     ops/loss.c
     ops/loss_elementwise.c
     ops/loss_grad.c
+    ops/lp_pool.c
     ops/lrn.c
     ops/matmul.c
     ops/nonzero.c
+    ops/max_unpool.c
     ops/normalise.c
     ops/onehot.c
     ops/optimiser_step.c

@@ -136,6 +136,17 @@ static const op_case binary_rows[] = {
     { .op = "PRelu", .in = { OP_X(2, 3), OP_X(3) } },
     { .op = "PRelu", .in = { OP_X(2, 3, 2), OP_X(3, 1) } },
     { .op = "PRelu", .opset = 6, .in = { OP_X(2, 3, 2), OP_X(3) } },
+    { .op = "PRelu", .opset = 1, .in = { OP_X(2, 3), OP_X(3) } },
+    { .op = "PRelu", .opset = 1, .in = { OP_X(2, 3, 2), OP_X(1) } },
+    { .op = "PRelu",
+      .opset = 9,
+      .in = { { .dtype = OT_INT32, OP_DIMS(3), OP_VALUES(-2, 0, 3) },
+              { .dtype = OT_INT32, OP_DIMS(1), OP_VALUES(-5) } },
+      OP_WANT(10, 0, 3) },
+    { .op = "PRelu",
+      .in = { { .dtype = OT_UINT64, OP_DIMS(2), OP_VALUES(7, 0) },
+              { .dtype = OT_UINT64, OP_DIMS(2), OP_VALUES(5, 4) } },
+      OP_WANT(7, 0) },
     { 0 },
 };
 

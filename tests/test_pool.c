@@ -93,6 +93,75 @@ static const op_case average_rows[] = {
     { 0 },
 };
 
+static const op_case lp_rows[] = {
+    { .op = "LpPool", .attrs = OT_ATTRS(LIST("kernel_shape", 2, 3)), .in = { OP_X(2, 2, 4, 5) } },
+    { .op = "LpPool",
+      .attrs = OT_ATTRS(LIST("kernel_shape", 3, 2), LIST("strides", 2, 1), LIST("pads", 1, 0, 1, 1), OT_INT("p", 3)),
+      .in = { OP_X(1, 2, 4, 5) } },
+    { .op = "LpPool",
+      .attrs = OT_ATTRS(LIST("kernel_shape", 2), LIST("dilations", 2), OT_INT("ceil_mode", 1), OT_INT("p", 1)),
+      .in = { OP_X(1, 2, 5) } },
+    { .op = "LpPool",
+      .opset = 1,
+      .attrs = OT_ATTRS(LIST("kernel_shape", 2), OT_REAL("p", 1.5), OT_TEXT("auto_pad", "SAME_UPPER")),
+      .in = { OP_X(1, 2, 5) } },
+    { .op = "LpPool", .attrs = OT_ATTRS(LIST("kernel_shape", 2)), .in = { VALUES(3, -3, 4, 0) }, OP_WANT(5, 4) },
+    { .op = "LpPool", .attrs = OT_ATTRS(LIST("kernel_shape", 1, 2, 2)), .in = { OP_X(1, 1, 2, 3, 3) } },
+    { .op = "LpPool",
+      .attrs = OT_ATTRS(LIST("kernel_shape", 2), OT_INT("p", 0)),
+      .in = { OP_F(1, 1, 3) },
+      .fails = "p is 0" },
+    { .op = "GlobalLpPool", .in = { OP_X(2, 3, 2, 3) }, OP_WANT_DIM(2, 3, 1, 1) },
+    { .op = "GlobalLpPool", .opset = 1, .attrs = OT_ATTRS(OT_REAL("p", 3)), .in = { OP_X(2, 3, 4) } },
+    { .op = "GlobalLpPool", .in = { OP_F(3) }, .fails = "rank" },
+    { 0 },
+};
+
+#define INDEX(n, ...)                                                                                                  \
+    {                                                                                                                  \
+        .dtype = OT_INT64, .rank = 3, .dim = { 1, 1, n }, OP_VALUES(__VA_ARGS__)                                       \
+    }
+
+static const op_case unpool_rows[] = {
+    { .op = "MaxUnpool",
+      .attrs = OT_ATTRS(LIST("kernel_shape", 2), LIST("strides", 2)),
+      .in = { VALUES(2, 5, 6), INDEX(2, 1, 2) },
+      OP_WANT(0, 5, 6, 0) },
+    { .op = "MaxUnpool",
+      .attrs = OT_ATTRS(LIST("kernel_shape", 2), LIST("strides", 2)),
+      .in = { OP_X(1, 1, 3), INDEX(3, 1, 4, 1) },
+      OP_WANT_DIM(1, 1, 6) },
+    { .op = "MaxUnpool",
+      .attrs = OT_ATTRS(LIST("kernel_shape", 2, 2), LIST("strides", 2, 2)),
+      .in = { { .dtype = OT_FLOAT, .grad = true, OP_DIMS(1, 1, 2, 2), OP_VALUES(1, 2, 3, 4) },
+              { .dtype = OT_INT64, OP_DIMS(1, 1, 2, 2), OP_VALUES(1, 2, 8, 15) },
+              OP_SHAPE(1, 1, 4, 5) },
+      OP_WANT(0, 1, 2, 0, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0, 0, 0, 0, 0, 4, 0) },
+    { .op = "MaxUnpool",
+      .attrs = OT_ATTRS(LIST("kernel_shape", 2)),
+      .in = { OP_F(1, 1, 2), INDEX(2, 1, 3) },
+      .fails = "index 3" },
+    { .op = "MaxUnpool",
+      .attrs = OT_ATTRS(LIST("kernel_shape", 2)),
+      .in = { OP_F(1, 1, 2), INDEX(2, 1, 2), OP_SHAPE(1, 1, 2) },
+      .fails = "the least is 3" },
+    { .op = "MaxUnpool",
+      .attrs = OT_ATTRS(LIST("kernel_shape", 2)),
+      .in = { OP_F(1, 1, 3), INDEX(2, 1, 2) },
+      .fails = "indices" },
+    { 0 },
+};
+
+static void lp(void)
+{
+    op_cases_run(lp_rows);
+}
+
+static void unpool(void)
+{
+    op_cases_run(unpool_rows);
+}
+
 static void maximum(void)
 {
     op_cases_run(max_rows);
@@ -103,4 +172,4 @@ static void average(void)
     op_cases_run(average_rows);
 }
 
-const ot_test pool_tests[] = { { "max", maximum }, { "average", average }, { 0 } };
+const ot_test pool_tests[] = { { "max", maximum }, { "average", average }, { "lp", lp }, { "unpool", unpool }, { 0 } };
