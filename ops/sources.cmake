@@ -1,4 +1,5 @@
 set(OPS_SOURCES
+    ops/affine_grid.c
     ops/argmax.c
     ops/axes.c
     ops/batchnorm.c
@@ -25,6 +26,7 @@ set(OPS_SOURCES
     ops/gather_elements.c
     ops/gemm.c
     ops/grad_norm.c
+    ops/grid_sample.c
     ops/groupnorm.c
     ops/kernels/dispatch.c
     ops/known.c
@@ -35,8 +37,8 @@ set(OPS_SOURCES
     ops/lp_pool.c
     ops/lrn.c
     ops/matmul.c
-    ops/nonzero.c
     ops/max_unpool.c
+    ops/nonzero.c
     ops/normalise.c
     ops/onehot.c
     ops/optimiser_step.c

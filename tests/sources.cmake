@@ -38,6 +38,7 @@ add_executable(onnxtune-tests tests/harness.c tests/mutate.c tests/net.c tests/o
     tests/test_reshape.c
     tests/test_resize.c
     tests/test_resume.c
+    tests/test_sampling.c
     tests/test_scatter.c
     tests/test_schedule.c
     tests/test_session.c
