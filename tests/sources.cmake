@@ -9,6 +9,7 @@ add_executable(onnxtune-tests tests/harness.c tests/mutate.c tests/net.c tests/o
     tests/test_check.c
     tests/test_conformance.c
     tests/test_conv.c
+    tests/test_document.c
     tests/test_edit.c
     tests/test_elementwise.c
     tests/test_expand.c
@@ -38,6 +39,7 @@ add_executable(onnxtune-tests tests/harness.c tests/mutate.c tests/net.c tests/o
     tests/test_reshape.c
     tests/test_resize.c
     tests/test_resume.c
+    tests/test_round_trip.c
     tests/test_sampling.c
     tests/test_scatter.c
     tests/test_schedule.c

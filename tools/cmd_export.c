@@ -113,7 +113,7 @@ static int run_once(outcome *r, const outcome *like, const ot_model *m, const ch
 {
     int code = OT_EXIT_OK;
     ot_status st = OT_OK;
-    ot_session *s = ot_open_session(m, path, &a->common, NULL, like != NULL, &code);
+    ot_session *s = ot_open_session(m, path, &a->common, NULL, NULL, like != NULL, &code);
     if (!s)
         return code;
     bool settled = like || make_inputs(r, s, a->common.seed, &st);

@@ -215,7 +215,7 @@ static int prepare(predictor *s)
     code = ot_open_labels(&s->labels, a->labels, s->m, a->model);
     if (code != OT_EXIT_OK)
         return code;
-    s->session = ot_open_session(s->m, a->model, &a->common, NULL, false, &code);
+    s->session = ot_open_session(s->m, a->model, &a->common, NULL, NULL, false, &code);
     if (s->session && ot_session_input_count(s->session) != 1) {
         ot_tool_error("%s: %lld inputs, predict wants a model with one", a->model,
                       (long long)ot_session_input_count(s->session));

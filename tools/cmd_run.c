@@ -24,7 +24,8 @@ enum { INPUT = OT_KEY_OWN, VALUE, SHAPE, FILL };
 static const char *const fill_words[] = { "zeros", "random", NULL };
 
 static const struct argp_option options[] = {
-    { "input", INPUT, "NAME=FILE", 0, "an input: .npy, .pb (TensorProto), or a picture; repeatable", 0 },
+    { "input", INPUT, "NAME=FILE", 0,
+      "an input, one with a default too: .npy, .pb (TensorProto), or a picture; repeatable", 0 },
     { "value", VALUE, "NAME[=FILE.npy]", 0,
       "a value of the graph to print, and to write; repeatable (default: the outputs)", 0 },
     { "shape", SHAPE, "NAME=DIMS", 0, "shape of an input that is filled, as data=1x3x224x224; repeatable", 0 },
@@ -156,6 +157,17 @@ static ot_tensor *make_input(const run_args *a, const ot_model *m, const ot_sess
     return filled_input(a, s, i, code);
 }
 
+/* Those of --input that replace a default value of the model. */
+static ot_strings given_defaults(const run_args *a, const ot_model *m)
+{
+    ot_strings given = { 0 };
+    for (int64_t i = 0; i < ot_model_default_count(m); i++)
+        for (size_t k = 0; k < a->input_names.n; k++)
+            if (strcmp(ot_model_default_name(m, i), a->input_names.s[k]) == 0)
+                ot_strings_add(&given, a->input_names.s[k]);
+    return given;
+}
+
 static bool has_input(const ot_session *s, const char *name)
 {
     for (int64_t i = 0; i < ot_session_input_count(s); i++)
@@ -173,6 +185,8 @@ static int check_names(const run_args *a, const ot_model *m, const ot_session *s
             bool known = has_input(s, lists[k]->s[i]);
             for (int64_t n = 0; n < ot_model_input_count(m) && !known; n++)
                 known = strcmp(ot_model_input_name(m, n), lists[k]->s[i]) == 0;
+            for (int64_t n = 0; n < ot_model_default_count(m) && !known; n++)
+                known = strcmp(ot_model_default_name(m, n), lists[k]->s[i]) == 0;
             if (!known) {
                 ot_tool_error("%s: the model has no input '%s'", a->model, lists[k]->s[i]);
                 ot_tool_advice("its first input is '%s'",
@@ -291,10 +305,14 @@ int ot_cmd_run(int argc, char **argv)
     int code = OT_EXIT_OK;
     ot_parse(&argp, argc, argv, &a);
     ot_model *m = ot_open_model(a.model, &code);
-    ot_session *s = m ? ot_open_session(m, a.model, &a.common, &a.values, false, &code) : NULL;
+    ot_strings given = { 0 };
+    if (m)
+        given = given_defaults(&a, m);
+    ot_session *s = m ? ot_open_session(m, a.model, &a.common, &a.values, &given, false, &code) : NULL;
     if (s)
         code = run(&a, m, s);
     ot_session_close(s);
     ot_model_close(m);
+    free(given.s);
     return code;
 }

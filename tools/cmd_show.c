@@ -103,7 +103,7 @@ static const ot_tensor *given_shape(const show_args *a, const char *name)
 static int plan(show *s)
 {
     int code = OT_EXIT_OK;
-    s->session = ot_open_session(s->m, s->a->model, &s->a->common, NULL, false, &code);
+    s->session = ot_open_session(s->m, s->a->model, &s->a->common, NULL, NULL, false, &code);
     if (!s->session)
         return code;
     int64_t n = ot_session_input_count(s->session);

@@ -18,7 +18,7 @@ ot_model *ot_open_model(const char *path, int *code)
 }
 
 ot_session *ot_open_session(const ot_model *m, const char *path, const ot_common_args *a, const ot_strings *values,
-                            bool no_fusion, int *code)
+                            const ot_strings *given, bool no_fusion, int *code)
 {
     ot_session *s = NULL;
     ot_session_options o = OT_SESSION_INIT;
@@ -27,6 +27,8 @@ ot_session *ot_open_session(const ot_model *m, const char *path, const ot_common
     o.no_fusion = no_fusion;
     o.values = values ? values->s : NULL;
     o.n_values = values ? (int64_t)values->n : 0;
+    o.given = given ? given->s : NULL;
+    o.n_given = given ? (int64_t)given->n : 0;
     ot_status st = ot_session_create(&s, m, &o);
     if (st != OT_OK)
         *code = ot_tool_failed(st, path);

@@ -7,7 +7,7 @@
 /* NULL after an error line, with the exit code in *code.  values: what is given back, NULL: the outputs. */
 ot_model *ot_open_model(const char *path, int *code);
 ot_session *ot_open_session(const ot_model *m, const char *path, const ot_common_args *a, const ot_strings *values,
-                            bool no_fusion, int *code);
+                            const ot_strings *given, bool no_fusion, int *code);
 /* Names of classes from a file (when not NULL) or the model's metadata; NULL when it has none.  An exit code. */
 int ot_open_labels(ot_labels **out, const char *file, const ot_model *m, const char *path);
 /* Notes a run in the model's metadata: a line more in onnxtune.history, and onnxtune.version. */

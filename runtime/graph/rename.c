@@ -24,6 +24,9 @@ static bool makes_value(const Onnx__GraphProto *g, const char *name)
     for (size_t i = 0; i < g->n_initializer; i++)
         if (strcmp(ot_text(g->initializer[i]->name), name) == 0)
             return true;
+    for (size_t i = 0; i < g->n_sparse_initializer; i++)
+        if (g->sparse_initializer[i]->values && strcmp(ot_text(g->sparse_initializer[i]->values->name), name) == 0)
+            return true;
     return false;
 }
 

@@ -64,6 +64,12 @@ static ot_status mark(ot_strmap *needed, const Onnx__GraphProto *g)
     for (size_t i = g->n_node; i-- > 0;)
         if (is_needed(needed, g->node[i]))
             OT_TRY(ot_node_reads(g->node[i], need, needed));
+    for (size_t i = 0; i < g->n_quantization_annotation; i++) { /* scales and zero points of what stays */
+        const Onnx__TensorAnnotation *a = g->quantization_annotation[i];
+        for (size_t k = 0; k < a->n_quant_parameter_tensor_names; k++)
+            if (ot_strmap_get(needed, ot_text(a->tensor_name), 0))
+                OT_TRY(need(needed, ot_text(a->quant_parameter_tensor_names[k]->value)));
+    }
     return OT_OK;
 }
 
@@ -136,7 +142,11 @@ ot_status ot_replace_value(Onnx__GraphProto *g, const char *old, const char *fre
     for (size_t i = 0; i < g->n_sparse_initializer; i++)
         if (g->sparse_initializer[i]->values)
             OT_TRY(swap_name(&g->sparse_initializer[i]->values->name, old, fresh));
-    for (size_t i = 0; i < g->n_quantization_annotation; i++)
-        OT_TRY(swap_name(&g->quantization_annotation[i]->tensor_name, old, fresh));
+    for (size_t i = 0; i < g->n_quantization_annotation; i++) {
+        Onnx__TensorAnnotation *a = g->quantization_annotation[i];
+        OT_TRY(swap_name(&a->tensor_name, old, fresh));
+        for (size_t k = 0; k < a->n_quant_parameter_tensor_names; k++)
+            OT_TRY(swap_name(&a->quant_parameter_tensor_names[k]->value, old, fresh));
+    }
     return OT_OK;
 }
