@@ -122,6 +122,8 @@ static ot_pair_row *row_of(const ot_node *n, ot_dtype t)
 static bool combine(ot_infer *c, char op, ot_dim a, ot_dim b, ot_dim *out)
 {
     bool numbers = !ot_is_symbol(a) && !ot_is_symbol(b);
+    if (a == OT_CLAMPED || b == OT_CLAMPED)
+        return false;
     switch (op) {
     case 'A':
         *out = ot_dim_add(c, a, b);

@@ -64,6 +64,8 @@ static ot_pair_row *row_of(const ot_node *n, ot_dtype t)
 static bool decide(const char *name, ot_dim p, ot_dim q, bool *yes)
 {
     bool open = ot_is_symbol(p) || ot_is_symbol(q);
+    if (p == OT_CLAMPED || q == OT_CLAMPED)
+        return false;
     bool apart = (ot_is_symbol(p) && !ot_is_symbol(q) && q < 0) || (ot_is_symbol(q) && !ot_is_symbol(p) && p < 0);
     if (strcmp(name, "Equal") == 0) {
         *yes = p == q;
@@ -152,7 +154,8 @@ static ot_status not_run(const ot_run *r)
 
 static ot_status is_infer(ot_infer *c)
 {
-    OT_TRY(ot_needs_float(c, 0));
+    if (!ot_dtype_is_float(c->x[0]->dtype))
+        return ot_fail(OT_ESHAPE, "input 0 is %s, wanted is a floating type", ot_dtype_name(c->x[0]->dtype));
     OT_TRY(ot_same_shape(c));
     c->y[0].dtype = OT_BOOL;
     return OT_OK;

@@ -23,6 +23,31 @@ static ot_status relu_reference(const ot_run *r)
     return OT_OK;
 }
 
+/* Signed integers. */
+static ot_status relu_ints(const ot_run *r)
+{
+    for (int64_t i = 0, n = ot_tensor_count(&r->y[0]); i < n; i++) {
+        int64_t v = ot_tensor_get_int(&r->x[0], i);
+        ot_tensor_set_int(&r->y[0], i, v > 0 ? v : 0);
+    }
+    return OT_OK;
+}
+
+static const char *ints_decline(const ot_prep *p)
+{
+    return ot_dtype_is_int(p->x[0]->dtype) ? NULL : "only for integers";
+}
+
+static const char *rows_decline(const ot_prep *p)
+{
+    return p->x[0]->dtype == OT_FLOAT ? NULL : "only for float32";
+}
+
+static const char *reference_declines(const ot_prep *p)
+{
+    return ot_dtype_is_int(p->x[0]->dtype) ? "integers are computed as they are" : NULL;
+}
+
 static void relu_differentiate(ot_build *b)
 {
     ot_give(b, 0, OT_EMIT(b, "ReluGrad", ot_dy(b, 0), ot_y(b, 0)));
@@ -60,13 +85,16 @@ static void relu_grad_differentiate(ot_build *b) /* linear in dy; constant almos
 
 static ot_status relu_infer(ot_infer *c)
 {
-    OT_TRY(ot_needs_float(c, 0));
+    ot_dtype t = c->x[0]->dtype;
+    if (t != OT_INT8 && t != OT_INT16 && t != OT_INT32 && t != OT_INT64)
+        OT_TRY(ot_needs_float(c, 0));
     return ot_same_shape(c);
 }
 
 static const ot_kernel relu_kernels[] = {
-    { .name = "rows", .declines = ot_float32_only, .run = relu_fast },
-    { .name = "reference", .run = relu_reference, .in_double = true },
+    { .name = "rows", .declines = rows_decline, .run = relu_fast },
+    { .name = "integers", .declines = ints_decline, .run = relu_ints },
+    { .name = "reference", .declines = reference_declines, .run = relu_reference, .in_double = true },
     { 0 },
 };
 

@@ -5,6 +5,7 @@ set(OPS_SOURCES
     ops/batchnorm.c
     ops/batchnorm_train.c
     ops/binary.c
+    ops/bitwise.c
     ops/broadcast.c
     ops/cast.c
     ops/center_crop_pad.c

@@ -227,7 +227,21 @@ static double parameter(const ot_node *n, const function *f, int i)
 static bool takes_ints(const ot_node *n)
 {
     const char *name = n->op->name;
-    return strcmp(name, "Abs") == 0 || strcmp(name, "Neg") == 0 || strcmp(name, "Sign") == 0;
+    return strcmp(name, "Abs") == 0 || strcmp(name, "Neg") == 0 || strcmp(name, "Sign") == 0 ||
+           strcmp(name, "Shrink") == 0;
+}
+
+static void negate_value(ot_infer *c)
+{
+    const ot_fact *x = c->x[0];
+    ot_dim *v = ot_value_alloc(c, x->n_value);
+    for (int i = 0; v && i < x->n_value; i++) {
+        if (x->value[i] == OT_CLAMPED || (x->dtype == OT_INT32 && x->value[i] == INT32_MIN))
+            return;
+        v[i] = ot_dim_sub(c, 0, x->value[i]);
+    }
+    c->y[0].value = v;
+    c->y[0].n_value = v ? x->n_value : 0;
 }
 
 static ot_status unary_infer(ot_infer *c)
@@ -242,13 +256,8 @@ static ot_status unary_infer(ot_infer *c)
             return ot_fail(OT_EMODEL, "approximate is '%s', wanted is none or tanh", how);
     }
     OT_TRY(ot_same_shape(c));
-    if (x->value && strcmp(c->node->op->name, "Neg") == 0) {
-        ot_dim *v = ot_value_alloc(c, x->n_value);
-        for (int i = 0; v && i < x->n_value; i++)
-            v[i] = ot_dim_sub(c, 0, x->value[i]);
-        c->y[0].value = v;
-        c->y[0].n_value = v ? x->n_value : 0;
-    }
+    if (x->value && (x->dtype == OT_INT64 || x->dtype == OT_INT32) && strcmp(c->node->op->name, "Neg") == 0)
+        negate_value(c);
     return OT_OK;
 }
 
@@ -298,8 +307,15 @@ static const char *int_declines(const ot_prep *p)
 
 static ot_status int_run(const ot_run *r)
 {
+    const function *f = function_of(r->node);
     char what = r->node->op->name[0];
     int64_t n = ot_tensor_count(&r->y[0]);
+    if (strcmp(f->name, "Shrink") == 0) { /* its attributes are floats */
+        for (int64_t i = 0; i < n; i++)
+            ot_tensor_set(&r->y[0], i,
+                          f->f(ot_tensor_get(&r->x[0], i), parameter(r->node, f, 0), parameter(r->node, f, 1)));
+        return OT_OK;
+    }
     switch (r->x[0].dtype) {
         INT_CASE(OT_INT8, int8_t, uint8_t)
         INT_CASE(OT_INT16, int16_t, uint16_t)

@@ -29,10 +29,11 @@ static inline bool ot_is_symbol(ot_dim d)
     return d < -((int64_t)1 << 62);
 }
 /* An element as a fact carries it: one that would pass for a symbol (a Slice "from the very start") is clamped, which
- * is still further than any tensor goes. */
+ * is still further than any tensor goes.  A clamped one serves as a bound, but not for arithmetic or as data. */
+#define OT_CLAMPED (-((int64_t)1 << 62))
 static inline ot_dim ot_known_element(int64_t v)
 {
-    return ot_is_symbol(v) ? -((int64_t)1 << 62) : v;
+    return ot_is_symbol(v) ? OT_CLAMPED : v;
 }
 
 typedef enum ot_kind { OT_TENSOR, OT_SEQUENCE, OT_OPTIONAL, OT_MAP } ot_kind;
@@ -215,8 +216,8 @@ typedef struct ot_kernel {
     /* The kernel computes in double whatever the floating type: such inputs are converted before and outputs after.
      * So one naive loop is the reference of every type, and exact for double. */
     bool in_double;
-    /* The kernel moves elements: those of types under 8 bits come and go as uint8, one a byte.  declines and prepare see
-     * the packed types. */
+    /* The kernel moves elements: those of types under 8 bits come and go as uint8, one a byte.  declines and prepare
+     * see the packed types. */
     bool in_bytes;
 } ot_kernel;
 

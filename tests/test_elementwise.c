@@ -169,6 +169,55 @@ static const op_case variadic_rows[] = {
     { 0 },
 };
 
+#define OF(t, ...)                                                                                                     \
+    {                                                                                                                  \
+        .dtype = t, OP_DIMS(OP_COUNT_(__VA_ARGS__)), OP_VALUES(__VA_ARGS__)                                            \
+    }
+#define TURN(way) .attrs = OT_ATTRS(OT_TEXT("direction", way))
+
+static const op_case bit_rows[] = {
+    { .op = "BitwiseAnd",
+      .in = { { .dtype = OT_UINT8, OP_DIMS(2, 2), OP_VALUES(255, 6, 3, 12) }, OF(OT_UINT8, 3, 4) },
+      OP_WANT(3, 4, 3, 4) },
+    { .op = "BitwiseOr", .in = { OF(OT_INT16, -256, 1), OF(OT_INT16, 15, 2) }, OP_WANT(-241, 3) },
+    { .op = "BitwiseXor", .in = { OF(OT_INT64, -1, 5), OF(OT_INT64, 1) }, OP_WANT(-2, 4) },
+    { .op = "BitwiseXor", .in = { OF(OT_UINT32, 4294967295.0), OF(OT_UINT32, 1) }, OP_WANT(4294967294.0) },
+    { .op = "BitwiseNot", .in = { OF(OT_INT32, 0, 5) }, OP_WANT(-1, -6) },
+    { .op = "BitwiseNot", .in = { OF(OT_UINT8, 0, 5) }, OP_WANT(255, 250) },
+    { .op = "BitShift", TURN("LEFT"), .in = { OF(OT_UINT8, 255, 1, 1), OF(OT_UINT8, 1, 8, 200) }, OP_WANT(254, 0, 0) },
+    { .op = "BitShift", TURN("RIGHT"), .in = { OF(OT_UINT64, 0x1p63, 1), OF(OT_UINT64, 63, 64) }, OP_WANT(1, 0) },
+    { .op = "BitShift", TURN("UP"), .in = { OF(OT_UINT8, 1), OF(OT_UINT8, 1) }, .fails = "direction is 'UP'" },
+    { .op = "BitShift", TURN("LEFT"), .in = { OF(OT_INT8, 1), OF(OT_INT8, 1) }, .fails = "int8" },
+    { .op = "BitwiseAnd", .in = { OP_F(2), OP_F(2) }, .fails = "not defined for" },
+    { 0 },
+};
+
+/* Types that few models have. */
+static const op_case type_rows[] = {
+    { .op = "Shrink",
+      .attrs = OT_ATTRS(OT_REAL("bias", 1.5), OT_REAL("lambd", 2)),
+      .in = { OF(OT_INT8, -4, 2, 5) },
+      OP_WANT(-2, 0, 3) },
+    { .op = "PRelu", .in = { OF(OT_INT32, -4, 2), OF(OT_INT32, 3) }, OP_WANT(-12, 2) },
+    { .op = "PRelu", .in = { OF(OT_UINT64, 0x1p63, 2), OF(OT_UINT64, 3) }, OP_WANT(0x1p63, 2) },
+    { .op = "IsNaN", .in = { OF(OT_FLOAT8E5M2, NAN, 2, INFINITY) }, OP_WANT(1, 0, 0) },
+    { .op = "IsInf", .in = { OF(OT_FLOAT8E5M2FNUZ, 3, NAN) }, OP_WANT(0, 0) },
+    { .op = "Neg", .in = { { .dtype = OT_INT8, .constant = true, OP_DIMS(1), OP_VALUES(-128) } }, OP_WANT(-128) },
+    { .op = "Neg",
+      .in = { { .dtype = OT_INT64, .constant = true, OP_DIMS(1), OP_VALUES(-0x1.8p62) } },
+      OP_WANT(0x1.8p62) },
+    { .op = "Div",
+      .in = { { .dtype = OT_INT64, .constant = true, OP_DIMS(1), OP_VALUES(-0x1p63) }, OP_SHAPE(4) },
+      OP_WANT(-0x1p61) },
+    { .op = "Reshape",
+      .in = { { .dtype = OT_UINT64, .constant = true, OP_DIMS(1), OP_VALUES(0x1p63) }, OP_SHAPE(1) },
+      OP_WANT(0x1p63) },
+    { .op = "Slice",
+      .in = { { .dtype = OT_INT64, .constant = true, OP_DIMS(1), OP_VALUES(-0x1p63) }, OP_SHAPE(0), OP_SHAPE(1) },
+      OP_WANT(-0x1p63) },
+    { 0 },
+};
+
 static void unary(void)
 {
     op_cases_run(unary_rows);
@@ -184,11 +233,25 @@ static void binary(void)
     op_cases_run(binary_rows);
 }
 
+static void bitwise(void)
+{
+    op_cases_run(bit_rows);
+}
+
+static void element_types(void)
+{
+    op_cases_run(type_rows);
+}
+
 static void variadic(void)
 {
     op_cases_run(variadic_rows);
 }
 
-const ot_test elementwise_tests[] = {
-    { "unary", unary }, { "clip", clip }, { "binary", binary }, { "variadic", variadic }, { 0 }
-};
+const ot_test elementwise_tests[] = { { "bitwise", bitwise },
+                                      { "element types", element_types },
+                                      { "unary", unary },
+                                      { "clip", clip },
+                                      { "binary", binary },
+                                      { "variadic", variadic },
+                                      { 0 } };

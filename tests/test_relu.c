@@ -8,7 +8,9 @@ static const op_case relu_rows[] = {
     { .op = "Relu", .opset = 6, .in = { OP_X(0, 3) } },
     { .op = "Relu", .in = { { .dtype = OT_FLOAT, OP_DIMS(4), OP_VALUES(-1, 0, 2, NAN) } }, OP_WANT(0, 0, 2, NAN) },
     { .op = "Relu", .in = { OP_F(131, 307) } },
-    { .op = "Relu", .in = { { .dtype = OT_INT32, OP_DIMS(2) } }, .fails = "int32" },
+    { .op = "Relu", .in = { { .dtype = OT_INT8, OP_DIMS(3), OP_VALUES(-128, 0, 127) } }, OP_WANT(0, 0, 127) },
+    { .op = "Relu", .in = { { .dtype = OT_INT64, OP_DIMS(2), OP_VALUES(-0x1p63, 0x1p62) } }, OP_WANT(0, 0x1p62) },
+    { .op = "Relu", .in = { { .dtype = OT_UINT8, OP_DIMS(2) } }, .fails = "uint8" },
     { .op = "ReluGrad", .in = { OP_X(5), OP_F(5) } },
     { 0 },
 };

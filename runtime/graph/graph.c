@@ -109,6 +109,9 @@ ot_status ot_fact_of_tensor(ot_fact *out, ot_arena *arena, const ot_tensor *t)
     int64_t n = ot_tensor_count(t);
     if (n > OT_MAX_VALUE || !(ot_dtype_is_int(t->dtype) || t->dtype == OT_BOOL))
         return OT_OK;
+    for (int64_t i = 0; i < n && t->dtype == OT_UINT64; i++)
+        if (ot_tensor_get_int(t, i) < 0)
+            return OT_OK; /* 2^63 and more */
     ot_dim *value = ot_arena_calloc(arena, (size_t)n + 1, sizeof(*value));
     if (!value)
         return OT_ENOMEM;

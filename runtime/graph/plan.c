@@ -44,7 +44,7 @@ static ot_status bind_input(planner *w, const ot_value *v, const ot_tensor *give
 static bool all_numbers(const ot_dim *d, int n)
 {
     for (int i = 0; i < n; i++)
-        if (ot_is_symbol(d[i]))
+        if (ot_is_symbol(d[i]) || d[i] == OT_CLAMPED)
             return false;
     return true;
 }
@@ -63,10 +63,7 @@ static ot_status keep_known(ot_plan *p, ot_val v, const ot_fact *f)
     memcpy(t->dim, f->dim, sizeof(t->dim));
     t->data = data;
     for (int i = 0; i < f->n_value; i++)
-        if (f->dtype == OT_INT64)
-            ((int64_t *)data)[i] = f->value[i];
-        else
-            ot_tensor_set(t, i, (double)f->value[i]);
+        ot_tensor_set_int(t, i, f->value[i]);
     p->known[v] = t;
     return OT_OK;
 }
