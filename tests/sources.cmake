@@ -1,6 +1,7 @@
 # One program holds all suites that run inside the process; tests/run adds the scripts.
 enable_testing()
 add_executable(onnxtune-tests tests/harness.c tests/mutate.c tests/net.c tests/op_case.c tests/op_case_gradient.c tests/op_rig.c tests/pictures.c tests/reshape_model.c tests/wire_data.c
+    tests/kernel_rig.c
     tests/test_arrange.c
     tests/test_augment.c
     tests/test_base.c
@@ -21,6 +22,7 @@ add_executable(onnxtune-tests tests/harness.c tests/mutate.c tests/net.c tests/o
     tests/test_graph.c
     tests/test_hostile.c
     tests/test_image.c
+    tests/test_kernel_conv.c
     tests/test_kernel_rows.c
     tests/test_kernels.c
     tests/test_known.c

@@ -1,5 +1,6 @@
 /* Pooling, rows and channel kernels against plain double loops, for each instruction set that this machine has. */
 #include "harness.h"
+#include "kernel_rig.h"
 
 #include "base/alloc.h"
 #include "base/threads.h"
@@ -10,30 +11,6 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-
-static const char *const isas[] = { "baseline", "avx2", "avx512" };
-#define N_ISAS 3
-
-static float *floats(int64_t n)
-{
-    return ot_malloc((size_t)(n > 0 ? n : 1), sizeof(float));
-}
-
-static float *noise(int64_t n, uint32_t seed)
-{
-    float *x = floats(n);
-    uint32_t s = seed * 2654435761u + 777;
-    for (int64_t i = 0; x && i < n; i++) {
-        s = s * 1664525u + 1013904223u;
-        x[i] = (float)(s >> 8) / (float)(1 << 23) - 1;
-    }
-    return x;
-}
-
-static void run_threads(void *pool, int64_t blocks, ot_kernel_task *fn, void *ctx)
-{
-    ot_threads_run(pool, blocks, fn, ctx);
-}
 
 static double ulps(double want, float got)
 {
@@ -51,9 +28,9 @@ static void everywhere(void (*each)(const ot_kernel_pool *pool))
 {
     ot_threads *threads = NULL;
     CHECK_OK(ot_threads_create(&threads, 3));
-    ot_kernel_pool pool = { run_threads, threads, 3 };
+    ot_kernel_pool pool = { kernel_run_threads, threads, 3 };
     for (int a = 0; a < N_ISAS; a++)
-        if (ot_kernels_use(isas[a])) { /* the last that is there, the best, stays in use */
+        if (ot_kernels_use(kernel_isas[a])) { /* the last that is there, the best, stays in use */
             each(NULL);
             each(&pool);
         }
@@ -152,9 +129,9 @@ static void pool_case(ot_pool_shape s, bool ceil, const ot_kernel_pool *pool)
         s.out[d] = (room + (ceil ? s.stride[d] - 1 : 0)) / s.stride[d] + 1;
     }
     int64_t nx = s.planes * volume(s.spatial, s.in), ny = s.planes * volume(s.spatial, s.out);
-    float *x = noise(nx, 1), *dy = noise(ny, 2), *y = floats(ny), *dx = floats(nx);
+    float *x = kernel_noise(nx, 1), *dy = kernel_noise(ny, 2), *y = kernel_floats(ny), *dx = kernel_floats(nx);
     int64_t *index = ot_malloc((size_t)ny, sizeof(int64_t));
-    pool_truth v = { floats(ny), ot_malloc((size_t)ny, sizeof(int64_t)), ot_calloc((size_t)ny, sizeof(double)),
+    pool_truth v = { kernel_floats(ny), ot_malloc((size_t)ny, sizeof(int64_t)), ot_calloc((size_t)ny, sizeof(double)),
                      ot_calloc((size_t)nx, sizeof(double)), ot_calloc((size_t)nx, sizeof(double)) };
     for (int64_t i = 0; i < nx; i += 3)
         x[i] = 0.5f; /* equals: the first must win */
@@ -207,7 +184,7 @@ static void test_pooling(void)
 
 static void each_row(const ot_kernel_pool *pool)
 {
-    float *a = noise(N, 3), *b = noise(N, 4), *y = floats(N);
+    float *a = kernel_noise(N, 3), *b = kernel_noise(N, 4), *y = kernel_floats(N);
     double sum = 0, dot = 0;
     (void)pool;
     a[17] = NAN;
@@ -254,7 +231,7 @@ static void each_function(const ot_kernel_pool *pool)
 {
     static const float special[] = { 0, -0.0f, INFINITY, -INFINITY, NAN, 88.72f, 88.73f, 100, -87.3f, -110, 1e-30f };
     enum { M = 20011 };
-    float *x = floats(M), *y = floats(M);
+    float *x = kernel_floats(M), *y = kernel_floats(M);
     double most[3] = { 0 };
     (void)pool;
     for (int i = 0; i < M; i++)
@@ -281,7 +258,8 @@ static void test_functions(void)
 
 static void each_sgd(const ot_kernel_pool *pool)
 {
-    float *g = noise(N, 5), *w0 = noise(N, 6), *v0 = noise(N, 7), *w = floats(N), *v = floats(N);
+    float *g = kernel_noise(N, 5), *w0 = kernel_noise(N, 6), *v0 = kernel_noise(N, 7), *w = kernel_floats(N),
+          *v = kernel_floats(N);
     (void)pool;
     for (int form = 0; form < 3; form++) {
         ot_sgd_step s = { 0.1f, form ? 0.9f : 0, 0.01f, form == 2 };
@@ -307,8 +285,9 @@ static void test_sgd(void)
 static void channel_case(int64_t n, int64_t c, int64_t size, const ot_kernel_pool *pool)
 {
     int64_t all = n * c * size;
-    float *x = noise(all, 8), *dy = noise(all, 9), *y = floats(all), *p = noise(c, 10), *q = noise(c, 11);
-    float *r = noise(c, 12), *s = floats(c), *t = floats(c);
+    float *x = kernel_noise(all, 8), *dy = kernel_noise(all, 9), *y = kernel_floats(all), *p = kernel_noise(c, 10),
+          *q = kernel_noise(c, 11);
+    float *r = kernel_noise(c, 12), *s = kernel_floats(c), *t = kernel_floats(c);
     for (int64_t i = 0; i < all; i++)
         x[i] += 3;
     ot_channel_scale(n, c, size, x, p, q, OT_ACT_RELU, y, pool);
@@ -360,7 +339,8 @@ static void test_channels(void)
 static void softmax_case(int64_t rows, int64_t cols, const ot_kernel_pool *pool)
 {
     int64_t n = rows * cols;
-    float *x = noise(n, 13), *dy = noise(n, 14), *y = floats(n), *l = floats(n), *dx = floats(n), *dl = floats(n);
+    float *x = kernel_noise(n, 13), *dy = kernel_noise(n, 14), *y = kernel_floats(n), *l = kernel_floats(n),
+          *dx = kernel_floats(n), *dl = kernel_floats(n);
     for (int64_t i = 0; i < n; i++)
         x[i] = x[i] * 20 + 300;
     ot_softmax_rows(rows, cols, x, y, pool);

@@ -3,6 +3,7 @@
 #ifndef OT_KERNELS_TABLE_H
 #define OT_KERNELS_TABLE_H
 
+#include "block.h"
 #include "conv.h"
 #include "gemm.h"
 #include "pooling.h"
@@ -23,8 +24,28 @@
       const ot_epilogue *epi, void *work, const ot_kernel_pool *pool), (s, dy, w, dx, epi, work, pool)) \
     V(ot_conv_backward_weights, (const ot_conv_shape *s, const float *x, const float *dy, float *dw, float *db, \
       void *work, const ot_kernel_pool *pool), (s, x, dy, dw, db, work, pool)) \
+    OT_KERNEL_LIST_BLOCK(V, R) \
     OT_KERNEL_LIST_POOLING(V) \
     OT_KERNEL_LIST_ROWS(V, R)
+#define OT_KERNEL_LIST_BLOCK(V, R) \
+    R(const char *, ot_block_conv_declines, (const ot_conv_shape *s, bool planar), (s, planar)) \
+    R(ot_block_way, ot_block_conv_choose, (const ot_conv_shape *s, bool planar), (s, planar)) \
+    R(size_t, ot_block_conv_packed_size, (const ot_block_conv *v), (v)) \
+    V(ot_block_conv_pack, (const ot_block_conv *v, const float *w, float *packed, const ot_kernel_pool *pool), \
+      (v, w, packed, pool)) \
+    R(size_t, ot_block_conv_workspace, (const ot_block_conv *v, int threads), (v, threads)) \
+    V(ot_block_conv_run, (const ot_block_conv *v, const float *x, const float *packed, float *y, \
+      const ot_epilogue *epi, void *work, const ot_kernel_pool *pool), (v, x, packed, y, epi, work, pool)) \
+    V(ot_block_max_pool, (const ot_pool_shape *s, const float *x, float *y, const ot_kernel_pool *pool), \
+      (s, x, y, pool)) \
+    V(ot_block_avg_pool, (const ot_pool_shape *s, const float *x, float *y, const ot_kernel_pool *pool), \
+      (s, x, y, pool)) \
+    V(ot_block_global_avg_pool, (int64_t blocks, int64_t size, const float *x, float *y, const ot_kernel_pool *pool), \
+      (blocks, size, x, y, pool)) \
+    V(ot_block_from_plain, (int64_t n, int64_t c, int64_t size, const float *x, float *y, \
+      const ot_kernel_pool *pool), (n, c, size, x, y, pool)) \
+    V(ot_block_to_plain, (int64_t n, int64_t c, int64_t size, const float *x, float *y, \
+      const ot_kernel_pool *pool), (n, c, size, x, y, pool))
 #define OT_KERNEL_LIST_POOLING(V) \
     V(ot_max_pool, (const ot_pool_shape *s, const float *x, float *y, int64_t *index, const ot_kernel_pool *pool), \
       (s, x, y, index, pool)) \
