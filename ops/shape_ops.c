@@ -1,10 +1,9 @@
 /* Shape and Size: the dims of x, and their product; known when a plan is made, so they rarely run.  Constant,
- * ConstantOfShape, Range: tensors from attributes and shapes.  ZerosLike: zeros of x's dims and type.  No gradients but
+ * ConstantOfShape: tensors from attributes and shapes.  ZerosLike: zeros of x's dims and type.  No gradients but
  * zero. */
 #include "axes.h"
 #include "run.h"
 
-#include <math.h>
 #include <string.h>
 
 /* ---- Shape, Size ---------------------------------------------------------------------------------------------------
@@ -208,57 +207,6 @@ static ot_status zeros_run(const ot_run *r)
     return OT_OK;
 }
 
-/* ---- Range ---------------------------------------------------------------------------------------------------------
- */
-
-static ot_status range_infer(ot_infer *c)
-{
-    ot_dtype t = c->x[0]->dtype;
-    double v[3] = { 0 };
-    bool known = true;
-    if (!(ot_dtype_is_int(t) && ot_dtype_bits(t) >= 8))
-        OT_TRY(ot_needs_float(c, 0));
-    for (int i = 0; i < 3; i++) {
-        OT_TRY(ot_rank_between(c, i, 0, 1));
-        if (c->x[i]->dtype != t)
-            return ot_fail(OT_ESHAPE, "input %d is %s, input 0 is %s", i, ot_dtype_name(c->x[i]->dtype),
-                           ot_dtype_name(t));
-        if (c->constant[i] && ot_tensor_count(c->constant[i]) == 1)
-            v[i] = ot_tensor_get(c->constant[i], 0);
-        else if (c->x[i]->value && c->x[i]->n_value == 1 && !ot_is_symbol(c->x[i]->value[0]))
-            v[i] = (double)c->x[i]->value[0];
-        else
-            known = false;
-    }
-    double n = known && v[2] != 0 ? ceil((v[1] - v[0]) / v[2]) : 0;
-    if (known && v[2] == 0)
-        return ot_fail(OT_EMODEL, "the step of Range is 0");
-    if (!(n < 0x1p53))
-        return ot_fail(OT_ESHAPE, "a Range of %g elements", n);
-    ot_dim dim = !known ? ot_dim_unknown(c) : n > 0 ? (int64_t)n : 0;
-    const ot_dim *from = c->x[0]->value, *to = c->x[1]->value, *by = c->x[2]->value;
-    if (!known && from && to && by && c->x[0]->n_value == 1 && c->x[1]->n_value == 1 && c->x[2]->n_value == 1 &&
-        from[0] == 0 && by[0] == 1)
-        dim = to[0]; /* 0 .. a dimension */
-    ot_set_shape(&c->y[0], t, 1, &dim);
-    bool exact =
-        known && fabs(v[0]) < 0x1p53 && fabs(v[1]) < 0x1p53 && fabs(v[2]) < 0x1p53; /* as doubles, and summed */
-    ot_dim *value = exact && n <= OT_MAX_VALUE && t == OT_INT64 ? ot_value_alloc(c, (int)dim) : NULL;
-    for (int i = 0; value && i < dim; i++)
-        value[i] = (int64_t)v[0] + i * (int64_t)v[2];
-    c->y[0].value = value;
-    c->y[0].n_value = value ? (int)dim : 0;
-    return OT_OK;
-}
-
-static ot_status range_run(const ot_run *r)
-{
-    double from = ot_tensor_get(&r->x[0], 0), by = ot_tensor_get(&r->x[2], 0);
-    for (int64_t i = 0, n = ot_tensor_count(&r->y[0]); i < n; i++)
-        ot_tensor_set(&r->y[0], i, from + (double)i * by);
-    return OT_OK;
-}
-
 /* ---- Registration --------------------------------------------------------------------------------------------------
  */
 
@@ -267,7 +215,6 @@ static const ot_kernel size_kernels[] = { { .name = "dims", .run = size_run }, {
 static const ot_kernel constant_kernels[] = { { .name = "copy", .run = constant_run }, { 0 } };
 static const ot_kernel of_shape_kernels[] = { { .name = "fill", .run = of_shape_run }, { 0 } };
 static const ot_kernel zeros_kernels[] = { { .name = "fill", .run = zeros_run }, { 0 } };
-static const ot_kernel range_kernels[] = { { .name = "loop", .run = range_run }, { 0 } };
 
 #define MAKES(id, of_domain, first, last, inputs, rule, kernels, of_shape)                                             \
     const ot_op ot_op_##id = { .domain = of_domain,                                                                    \
@@ -285,7 +232,6 @@ static const ot_kernel range_kernels[] = { { .name = "loop", .run = range_run },
 
 MAKES(Constant, "", 1, OT_LATEST, 0, constant_infer, constant_kernels, 0)
 MAKES(ConstantOfShape, "", 9, OT_LATEST, 1, of_shape_infer, of_shape_kernels, 1)
-MAKES(Range, "", 11, OT_LATEST, 3, range_infer, range_kernels, 0)
 MAKES(Shape, "", 1, OT_LATEST, 1, shape_infer, shape_kernels, 1)
 MAKES(Size, "", 1, OT_LATEST, 1, size_infer, size_kernels, 1)
 MAKES(ZerosLike, OT_INTERNAL, 1, 1, 1, ot_same_shape, zeros_kernels, 1)

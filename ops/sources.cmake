@@ -19,9 +19,12 @@ set(OPS_SOURCES
     ops/conv_transpose.c
     ops/cumulate.c
     ops/depth_to_space.c
+    ops/det.c
     ops/diagonal.c
     ops/dropout.c
     ops/dropout_seeded.c
+    ops/einsum.c
+    ops/einsum_equation.c
     ops/expand.c
     ops/gather.c
     ops/gather_elements.c
@@ -49,6 +52,8 @@ set(OPS_SOURCES
     ops/pool_shape.c
     ops/pow.c
     ops/product.c
+    ops/random.c
+    ops/range.c
     ops/reduce.c
     ops/registry.c
     ops/relu.c
@@ -71,6 +76,7 @@ set(OPS_SOURCES
     ops/topk.c
     ops/transpose.c
     ops/unary.c
+    ops/unique.c
     ops/where.c)
 
 # The kernels' sources are compiled once for each instruction set; ops/kernels/dispatch.c picks one at run time.

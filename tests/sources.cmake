@@ -12,6 +12,7 @@ add_executable(onnxtune-tests tests/harness.c tests/mutate.c tests/net.c tests/o
     tests/test_conv.c
     tests/test_document.c
     tests/test_edit.c
+    tests/test_einsum.c
     tests/test_elementwise.c
     tests/test_expand.c
     tests/test_file.c
@@ -36,6 +37,7 @@ add_executable(onnxtune-tests tests/harness.c tests/mutate.c tests/net.c tests/o
     tests/test_npy.c
     tests/test_optimiser_step.c
     tests/test_pool.c
+    tests/test_random.c
     tests/test_reduce.c
     tests/test_relu.c
     tests/test_reshape.c

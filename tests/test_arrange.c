@@ -155,6 +155,65 @@ static const op_case nonzero_rows[] = {
     { 0 },
 };
 
+#define CONSTANT(type, dims, ...)                                                                                      \
+    {                                                                                                                  \
+        .dtype = type, .constant = true, dims, OP_VALUES(__VA_ARGS__)                                                  \
+    }
+#define UNSORTED .attrs = OT_ATTRS(OT_INT("sorted", 0))
+
+static const op_case unique_rows[] = {
+    { .op = "Unique", .in = { OP_SHAPE(2, 1, 1, 3, 4, 3) }, .n_out = 4, OP_WANT(1, 2, 3, 4) },
+    { .op = "Unique", UNSORTED, .in = { OP_SHAPE(2, 1, 1, 3, 4, 3) }, .n_out = 4, OP_WANT(2, 1, 3, 4) },
+    { .op = "Unique",
+      AXIS(1),
+      .in = { CONSTANT(OT_FLOAT, OP_DIMS(2, 4, 2), 1, 1, 0, 1, 2, 1, 0, 1, 1, 1, 0, 1, 2, 1, 0, 1) },
+      .n_out = 4,
+      OP_WANT(0, 1, 1, 1, 2, 1, 0, 1, 1, 1, 2, 1),
+      OP_WANT_DIM(2, 3, 2) },
+    { .op = "Unique",
+      .in = { CONSTANT(OT_FLOAT, OP_DIMS(6), NAN, -0.0, 0, INFINITY, NAN, -1) },
+      .n_out = 4,
+      .skip_out = { false, true, false, true },
+      OP_WANT(-1, 0, INFINITY, NAN) },
+    { .op = "Unique", .in = { CONSTANT(OT_UINT64, OP_DIMS(3), 1e19, 3, 1e19) }, .n_out = 4, OP_WANT(3, 1e19) },
+    { .op = "Unique", .in = { { .dtype = OT_FLOAT, OP_DIMS(20), .draw = OP_SPREAD } }, OP_WANT_DIM(20) },
+    { .op = "Unique",
+      AXIS(0),
+      .in = { { .dtype = OT_INT8, OP_DIMS(50, 1), .draw = OP_BETWEEN, .lo = 0, .hi = 2 } },
+      OP_WANT(0, 1) },
+    { .op = "Unique", .in = { { .dtype = OT_INT8, .constant = true, OP_DIMS(0) } }, .n_out = 4, OP_WANT_DIM(0) },
+    { .op = "Unique", AXIS(1), .in = { OP_SHAPE(1) }, .fails = "axis 1" },
+    { 0 },
+};
+
+#define XV(v)                                                                                                          \
+    {                                                                                                                  \
+        .dtype = OT_FLOAT, .grad = true, OP_VALUES(v)                                                                  \
+    }
+#define FV(type, v)                                                                                                    \
+    {                                                                                                                  \
+        .dtype = type, OP_VALUES(v)                                                                                    \
+    }
+
+static const op_case range_rows[] = {
+    { .op = "Range", .in = { XV(1), FV(OT_FLOAT, 2.1), XV(0.25) }, OP_WANT(1, 1.25, 1.5, 1.75, 2) },
+    { .op = "Range", .in = { XV(1), FV(OT_FLOAT, -1.1), XV(-1) }, OP_WANT(1, 0, -1) },
+    { .op = "Range", .in = { FV(OT_FLOAT, 1), FV(OT_FLOAT, 2), FV(OT_FLOAT, -1) }, OP_WANT_DIM(0) },
+    { .op = "Range", .in = { FV(OT_FLOAT16, 1), FV(OT_FLOAT16, 3), FV(OT_FLOAT16, 1) }, OP_WANT(1, 2) },
+    { .op = "Range", .in = { FV(OT_INT16, 5), FV(OT_INT16, -4), FV(OT_INT16, -3) }, OP_WANT(5, 2, -1) },
+    { .op = "Range",
+      .in = { SCALAR(OT_INT64, 0x1p53), SCALAR(OT_INT64, 0x1p53 + 4), SCALAR(OT_INT64, 3) },
+      OP_WANT(0x1p53, 0x1p53 + 3) },
+    { .op = "Range", .in = { OP_SHAPE(3), OP_SHAPE(5), OP_SHAPE(1) }, OP_WANT(3, 4) },
+    { .op = "Range", .in = { OP_SHAPE(3), OP_SHAPE(5), OP_SHAPE(0) }, .fails = "step of Range is 0" },
+    { .op = "Range",
+      .in = { OP_SHAPE(-9e18), OP_SHAPE(9e18), OP_SHAPE(1) },
+      .fails = "a Range of 18000000000000000000" },
+    { .op = "Range", .in = { FV(OT_FLOAT, 0), FV(OT_FLOAT, INFINITY), FV(OT_FLOAT, 1) }, .fails = "a Range of inf" },
+    { .op = "Range", .in = { OP_SHAPE(3), OP_SHAPE(5, 6), OP_SHAPE(1) }, .fails = "input 1 has 2 elements" },
+    { 0 },
+};
+
 #define BATCH(b, t) .attrs = OT_ATTRS(OT_INT("batch_axis", b), OT_INT("time_axis", t))
 #define BLOCK(b, m) .attrs = OT_ATTRS(OT_INT("blocksize", b), OT_TEXT("mode", m))
 
@@ -213,6 +272,16 @@ static void nonzero(void)
     op_cases_run(nonzero_rows);
 }
 
+static void range(void)
+{
+    op_cases_run(range_rows);
+}
+
+static void unique(void)
+{
+    op_cases_run(unique_rows);
+}
+
 static void move(void)
 {
     op_cases_run(move_rows);
@@ -221,4 +290,5 @@ static void move(void)
 const ot_test arrange_tests[] = { { "tile", tile },         { "topk", topk },
                                   { "cumulate", cumulate }, { "diagonal", diagonal },
                                   { "onehot", onehot },     { "nonzero", nonzero },
+                                  { "range", range },       { "unique", unique },
                                   { "move", move },         { 0 } };
