@@ -2,6 +2,7 @@
  * half of the difference, rounded down, lies before it.  Backward reads shapes alone: CenterCropPadLike: (dy, like) ->
  * dy cut or surrounded to the dims of like. */
 #include "axes.h"
+#include "known.h"
 #include "strided.h"
 
 #include <string.h>
@@ -13,11 +14,16 @@ static ot_status crop_infer(ot_infer *c)
     int n, count;
     bool seen[OT_MAX_RANK] = { 0 };
     const int64_t *axes = ot_attr_ints(c->node, "axes", &count);
+    if (ot_open_rank(c, 0))
+        return ot_open_like(c, 0);
     OT_TRY(ot_rank_between(c, 0, 0, OT_MAX_RANK));
-    OT_TRY(ot_rank_between(c, 1, 1, 1));
-    OT_TRY(ot_known_ints(c, 1, OT_MAX_RANK, want, &n));
     count = axes ? count : x->rank;
-    if (!ot_is_symbol(c->x[1]->dim[0]) && c->x[1]->dim[0] != count)
+    n = -1;
+    if (!ot_open_rank(c, 1)) {
+        OT_TRY(ot_rank_between(c, 1, 1, 1));
+        OT_TRY(ot_known_ints(c, 1, OT_MAX_RANK, want, &n));
+    }
+    if (c->x[1]->rank == 1 && !ot_is_symbol(c->x[1]->dim[0]) && c->x[1]->dim[0] != count)
         return ot_fail(OT_ESHAPE, "%lld sizes for %d axes", (long long)c->x[1]->dim[0], count);
     memcpy(dim, x->dim, sizeof(dim));
     for (int k = 0; k < count; k++) {

@@ -12,6 +12,8 @@ static ot_status cum_infer(ot_infer *c)
     ot_dtype t = c->x[0]->dtype;
     ot_dim axis;
     int at;
+    if (ot_open_rank(c, -1))
+        return ot_open_like(c, 0);
     if (t != OT_INT32 && t != OT_INT64 && t != OT_UINT32 && t != OT_UINT64)
         OT_TRY(ot_needs_float(c, 0));
     int last = c->n_in - 1;

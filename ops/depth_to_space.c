@@ -1,5 +1,6 @@
 /* DepthToSpace: [N, C b b, H, W] -> [N, C, H b, W b]; the channels count (row, column, C) in mode DCR, (C, row, column)
  * in mode CRD.  SpaceToDepth is the way back, and each is the other's gradient. */
+#include "known.h"
 #include "strided.h"
 
 #include <string.h>
@@ -31,6 +32,8 @@ static ot_status to_space_infer(ot_infer *c)
     bool crd;
     int64_t b;
     OT_TRY(mode_of(&crd, &b, c->node));
+    if (ot_open_rank(c, 0))
+        return ot_open_like(c, 0);
     OT_TRY(ot_rank_between(c, 0, 4, 4));
     ot_dim dim[4] = { x[0], 0, ot_dim_mul(c, x[2], b), ot_dim_mul(c, x[3], b) };
     OT_TRY(part(c, &dim[1], x[1], b * b, "the number of channels"));
@@ -44,6 +47,8 @@ static ot_status to_depth_infer(ot_infer *c)
     bool crd;
     int64_t b;
     OT_TRY(mode_of(&crd, &b, c->node));
+    if (ot_open_rank(c, 0))
+        return ot_open_like(c, 0);
     OT_TRY(ot_rank_between(c, 0, 4, 4));
     ot_dim dim[4] = { x[0], ot_dim_mul(c, x[1], b * b) };
     OT_TRY(part(c, &dim[2], x[2], b, "the height"));

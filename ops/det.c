@@ -1,5 +1,6 @@
 /* Det: the determinant of every matrix of the last two dims, by elimination with row exchange, in double.
  * DetGrad: (dy, x) -> dy times the cofactors of x: from the inverse, or minor by minor where the matrix is singular. */
+#include "known.h"
 #include "run.h"
 
 #include <math.h>
@@ -16,6 +17,8 @@ static ot_status square(const ot_infer *c, int i)
 static ot_status det_infer(ot_infer *c)
 {
     OT_TRY(ot_needs_float(c, 0));
+    if (ot_open_rank(c, 0))
+        return ot_open_like(c, 0);
     OT_TRY(square(c, 0));
     ot_set_shape(&c->y[0], c->x[0]->dtype, c->x[0]->rank - 2, c->x[0]->dim);
     return OT_OK;

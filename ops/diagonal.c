@@ -13,6 +13,8 @@ static ot_status trilu_infer(ot_infer *c)
     ot_tensor x, y;
     ot_dim k = 0;
     bool known = true, upper = ot_attr_int(c->node, "upper", 1) != 0;
+    if (ot_open_rank(c, -1))
+        return ot_open_like(c, 0);
     OT_TRY(ot_rank_between(c, 0, 2, OT_MAX_RANK));
     if (!ot_dtype_size(c->x[0]->dtype))
         return ot_fail(OT_ESHAPE, "Trilu is not defined for %s", ot_dtype_name(c->x[0]->dtype));
@@ -97,6 +99,10 @@ const ot_op ot_op_Trilu = { .domain = "",
 static ot_status eye_infer(ot_infer *c)
 {
     int64_t t = ot_attr_int(c->node, "dtype", (int64_t)c->x[0]->dtype);
+    if (ot_open_rank(c, 0)) {
+        c->y[0].dtype = (ot_dtype)t;
+        return OT_OK;
+    }
     OT_TRY(ot_rank_between(c, 0, 2, 2));
     if (t != OT_BOOL && t != OT_FLOAT && t != OT_DOUBLE && t != OT_FLOAT16 && t != OT_BFLOAT16 &&
         !(t > 0 && t <= OT_UINT64 && ot_dtype_is_int((ot_dtype)t)))

@@ -5,12 +5,12 @@
  * with respect to operand k, output and term k change places. Products of two go to the matrix kernel where all labels
  * are in the output or in both. */
 #include "einsum.h"
-#include "product.h"
+#include "known.h"
 #include "strided.h"
 
 #include <string.h>
 
-static bool is_like(const ot_node *n)
+bool ot_einsum_is_like(const ot_node *n)
 {
     return strcmp(n->op->name, "EinsumLike") == 0;
 }
@@ -22,11 +22,15 @@ static ot_status einsum_infer(ot_infer *c)
 {
     ot_equation e;
     ot_term_labels l;
-    int rank[OT_EINSUM_TERMS], like = is_like(c->node);
+    int rank[OT_EINSUM_TERMS], like = ot_einsum_is_like(c->node);
     ot_dim size[OT_EINSUM_LABELS], dim[OT_MAX_RANK];
     OT_TRY(ot_equation_read(&e, ot_attr_text(c->node, "equation", NULL)));
     if (e.n != c->n_in - like)
         return ot_fail(OT_EMODEL, "the equation has %d operands, there are %d", e.n, c->n_in - like);
+    if (ot_open_rank(c, -1)) {
+        c->y[0].dtype = c->x[0]->dtype;
+        return OT_OK;
+    }
     for (int i = 0; i < c->n_in; i++) {
         OT_TRY(ot_rank_between(c, i, 0, OT_MAX_RANK));
         rank[like ? (i ? i - 1 : e.n) : i] = c->x[i]->rank;
@@ -72,28 +76,18 @@ static ot_status einsum_infer(ot_infer *c)
 /* ---- What a run does -----------------------------------------------------------------------------------------------
  */
 
-/* Labels in use: first those of the output, in its order, then those that are summed.  A label that an operand, or the
- * output, lacks or broadcasts has a stride of 0 there. */
-typedef struct sums {
-    int n, n_out, n_label; /* operands; labels of the output; all labels */
-    int64_t size[OT_EINSUM_LABELS];
-    int64_t stride[OT_EINSUM_TERMS][OT_EINSUM_LABELS];
-    bool has[OT_EINSUM_TERMS][OT_EINSUM_LABELS];
-    bool sparse; /* the output is a diagonal in zeros */
-} sums;
-
 typedef struct shape {
     int rank;
     const int64_t *dim;
 } shape;
 
-static ot_status sums_of(sums *s, const ot_node *node, const shape *x, const shape *y)
+static ot_status sums_of(ot_sums *s, const ot_node *node, const shape *x, const shape *y)
 {
     ot_equation e;
     ot_term_labels l;
     int rank[OT_EINSUM_TERMS], at[OT_EINSUM_LABELS];
     int64_t size[OT_EINSUM_LABELS], stride[OT_MAX_RANK];
-    bool like = is_like(node);
+    bool like = ot_einsum_is_like(node);
     OT_TRY(ot_equation_read(&e, ot_attr_text(node, "equation", NULL)));
     for (int i = 0; i < e.n; i++)
         rank[i] = x[i].rank;
@@ -139,13 +133,22 @@ static ot_status sums_of(sums *s, const ot_node *node, const shape *x, const sha
     return OT_OK;
 }
 
-static ot_status sums_of_run(sums *s, const ot_run *r)
+ot_status ot_sums_of_run(ot_sums *s, const ot_run *r)
 {
     shape x[OT_EINSUM_TERMS], y = { r->y[0].rank, r->y[0].dim };
-    int like = is_like(r->node);
+    int like = ot_einsum_is_like(r->node);
     for (int i = like; i < r->n_in && i < OT_EINSUM_TERMS; i++)
         x[i - like] = (shape){ r->x[i].rank, r->x[i].dim };
     return sums_of(s, r->node, x, &y);
+}
+
+ot_status ot_sums_of_prep(ot_sums *s, const ot_prep *p)
+{
+    shape x[OT_EINSUM_TERMS], y = { p->y[0]->rank, p->y[0]->dim };
+    int like = ot_einsum_is_like(p->node);
+    for (int i = like; i < p->n_in && i < OT_EINSUM_TERMS; i++)
+        x[i - like] = (shape){ p->x[i]->rank, p->x[i]->dim };
+    return sums_of(s, p->node, x, &y);
 }
 
 /* ---- The general loop ----------------------------------------------------------------------------------------------
@@ -153,13 +156,13 @@ static ot_status sums_of_run(sums *s, const ot_run *r)
 
 typedef struct looping {
     const ot_run *r;
-    const sums *s;
+    const ot_sums *s;
     int first; /* input of the first operand */
     int64_t n_out, n_sum;
 } looping;
 
 /* One step of an index over labels from .. to-1; places of the terms below `terms` go along. */
-static void step(const sums *s, int from, int to, int64_t *index, int64_t *place, int terms)
+static void step(const ot_sums *s, int from, int to, int64_t *index, int64_t *place, int terms)
 {
     for (int k = to - 1; k >= from; k--) {
         bool wraps = ++index[k] == s->size[k];
@@ -175,7 +178,7 @@ static void step(const sums *s, int from, int to, int64_t *index, int64_t *place
     static void name##_range(void *ctx, int64_t begin, int64_t end)                                                    \
     {                                                                                                                  \
         const looping *g = ctx;                                                                                        \
-        const sums *s = g->s;                                                                                          \
+        const ot_sums *s = g->s;                                                                                       \
         const ot_tensor *x = g->r->x + g->first;                                                                       \
         ot_tensor y = g->r->y[0];                                                                                      \
         int64_t index[OT_EINSUM_LABELS] = { 0 }, place[OT_EINSUM_TERMS] = { 0 }, rest = begin;                         \
@@ -206,9 +209,9 @@ LOOP(ints, uint64_t, ot_tensor_get_int, SET_INT)
 
 static ot_status run_loop(const ot_run *r, ot_range_fn *fn)
 {
-    sums s;
-    looping g = { .r = r, .s = &s, .first = is_like(r->node) };
-    OT_TRY(sums_of_run(&s, r));
+    ot_sums s;
+    looping g = { .r = r, .s = &s, .first = ot_einsum_is_like(r->node) };
+    OT_TRY(ot_sums_of_run(&s, r));
     if (!ot_count(&g.n_out, s.n_out, s.size) || !ot_count(&g.n_sum, s.n_label - s.n_out, s.size + s.n_out))
         return ot_fail(OT_ESHAPE, "the sizes of the labels have a product over 2^63");
     if (s.sparse)
@@ -227,135 +230,6 @@ static ot_status run_ints(const ot_run *r)
     return run_loop(r, ints_range);
 }
 
-/* ---- Two operands as matrices --------------------------------------------------------------------------------------
- */
-
-/* Labels by where they are: both and the output; output and a; output and b; both. */
-enum { BATCH, ROW, COL, INNER, GROUPS };
-
-static int group_of(const sums *s, int k)
-{
-    bool a = s->has[0][k], b = s->has[1][k], y = s->has[2][k];
-    if (!y)
-        return a && b ? INNER : -1;
-    return a && b ? BATCH : a ? ROW : b ? COL : -1;
-}
-
-typedef struct product {
-    int64_t count[GROUPS];
-    size_t a, b, c, work; /* bytes of copies of operands and result, and of the kernel's work space */
-} product;
-
-static bool product_of(product *p, const sums *s, int threads)
-{
-    *p = (product){ .count = { 1, 1, 1, 1 } };
-    for (int k = 0; k < s->n_label; k++) {
-        int g = s->size[k] == 1 ? BATCH : group_of(s, k);
-        if (g < 0)
-            return false;
-        p->count[g] *= s->size[k];
-    }
-    const int64_t *n = p->count;
-    p->a = (size_t)(n[BATCH] * n[ROW] * n[INNER]) * sizeof(float);
-    p->b = (size_t)(n[BATCH] * n[INNER] * n[COL]) * sizeof(float);
-    p->c = (size_t)(n[BATCH] * n[ROW] * n[COL]) * sizeof(float);
-    p->work = ot_gemm_workspace(n[ROW], n[COL], n[INNER], threads);
-    return s->n == 2 && !s->sparse;
-}
-
-/* A walk over the labels of three groups, the order of a dense matrix; `stride` are those of the term. */
-static ot_walk matrix_walk(const sums *s, int term, const int *groups, int64_t *strides)
-{
-    ot_walk w = { .dtype = OT_FLOAT };
-    for (int g = 0; g < 3; g++)
-        for (int k = 0; k < s->n_label; k++)
-            if (s->size[k] != 1 && group_of(s, k) == groups[g]) {
-                w.dim[w.rank] = s->size[k];
-                strides[w.rank++] = s->stride[term][k];
-            }
-    return w;
-}
-
-/* A copy of operand i as [batch, groups[1], groups[2]], or the operand where it lies so. */
-static const float *as_matrix(const ot_run *r, const sums *s, int i, int first, const int *groups, float *room)
-{
-    int64_t stride[OT_MAX_RANK] = { 0 }, dense[OT_MAX_RANK] = { 0 };
-    ot_walk w = matrix_walk(s, i, groups, stride);
-    ot_dense_strides(dense, w.rank, w.dim);
-    if (memcmp(dense, stride, (size_t)w.rank * sizeof(*dense)) == 0)
-        return r->x[first + i].data;
-    memcpy(w.to_stride, dense, sizeof(dense));
-    memcpy(w.from_stride, stride, sizeof(stride));
-    w.from = r->x[first + i].data;
-    w.to = room;
-    ot_walk_copy(r, &w);
-    return room;
-}
-
-static ot_status run_product(const ot_run *r)
-{
-    static const int of_a[3] = { BATCH, ROW, INNER }, of_b[3] = { BATCH, INNER, COL }, of_c[3] = { BATCH, ROW, COL };
-    sums s;
-    product p;
-    int first = is_like(r->node);
-    ot_kernel_pool pool = ot_pool_of(r);
-    OT_TRY(sums_of_run(&s, r));
-    if (!product_of(&p, &s, pool.threads))
-        return ot_fail(OT_EUNSUPPORTED, "no matrix product");
-    if (ot_tensor_count(&r->y[0]) == 0)
-        return OT_OK;
-    char *work = r->scratch, *at = work + (p.work + 63) / 64 * 64;
-    int64_t m = p.count[ROW], n = p.count[COL], k = p.count[INNER], stride[OT_MAX_RANK] = { 0 };
-    const float *a = as_matrix(r, &s, 0, first, of_a, (float *)(void *)at);
-    at += (p.a + 63) / 64 * 64;
-    const float *b = as_matrix(r, &s, 1, first, of_b, (float *)(void *)at);
-    at += (p.b + 63) / 64 * 64;
-    ot_walk w = matrix_walk(&s, 2, of_c, stride);
-    ot_dense_strides(w.from_stride, w.rank, w.dim);
-    bool straight = memcmp(w.from_stride, stride, (size_t)w.rank * sizeof(*stride)) == 0;
-    float *c = straight ? r->y[0].data : (void *)at;
-    for (int64_t i = 0; i < p.count[BATCH]; i++) {
-        ot_gemm_args g = { m, n, k, a + i * m * k, k, 1, b + i * k * n, n, 1, c + i * m * n, n, .alpha = 1 };
-        ot_gemm(&g, work, &pool);
-    }
-    if (straight)
-        return OT_OK;
-    memcpy(w.to_stride, stride, sizeof(stride));
-    w.from = c;
-    w.to = r->y[0].data;
-    ot_walk_copy(r, &w);
-    return OT_OK;
-}
-
-static ot_status sums_of_prep(sums *s, const ot_prep *p)
-{
-    shape x[OT_EINSUM_TERMS], y = { p->y[0]->rank, p->y[0]->dim };
-    int like = is_like(p->node);
-    for (int i = like; i < p->n_in && i < OT_EINSUM_TERMS; i++)
-        x[i - like] = (shape){ p->x[i]->rank, p->x[i]->dim };
-    return sums_of(s, p->node, x, &y);
-}
-
-static const char *product_declines(const ot_prep *p)
-{
-    sums s;
-    product of;
-    if (p->x[0]->dtype != OT_FLOAT)
-        return "only for float32";
-    return sums_of_prep(&s, p) == OT_OK && s.n == 2 && product_of(&of, &s, 1) ? NULL : "no matrix product";
-}
-
-static ot_status product_prepare(ot_prep *p)
-{
-    sums s;
-    product of;
-    OT_TRY(sums_of_prep(&s, p));
-    if (!product_of(&of, &s, p->threads))
-        return ot_fail(OT_EUNSUPPORTED, "no matrix product");
-    p->scratch = of.work + of.a + of.b + of.c + 4 * 64;
-    return OT_OK;
-}
-
 static const char *ints_decline(const ot_prep *p)
 {
     return ot_dtype_is_int(p->x[0]->dtype) ? NULL : "only for integers";
@@ -367,7 +241,10 @@ static const char *reals_decline(const ot_prep *p)
 }
 
 static const ot_kernel einsum_kernels[] = {
-    { .name = "gemm", .declines = product_declines, .prepare = product_prepare, .run = run_product },
+    { .name = "gemm",
+      .declines = ot_einsum_product_declines,
+      .prepare = ot_einsum_product_prepare,
+      .run = ot_einsum_product_run },
     { .name = "integers", .declines = ints_decline, .run = run_ints },
     { .name = "reference", .declines = reals_decline, .run = run_double, .in_double = true },
     { 0 },
@@ -380,7 +257,7 @@ static const ot_kernel einsum_kernels[] = {
 static void einsum_differentiate(ot_build *b)
 {
     const ot_node *n = ot_the_node(b);
-    int like = is_like(n);
+    int like = ot_einsum_is_like(n);
     ot_equation e;
     ot_status st = ot_equation_read(&e, ot_attr_text(n, "equation", NULL));
     if (st != OT_OK)

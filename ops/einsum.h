@@ -33,4 +33,26 @@ typedef struct ot_term_labels {
  * in the output (a diagonal) or be there only. */
 ot_status ot_equation_label(ot_term_labels *l, const ot_equation *e, const int *rank, bool like);
 
+/* ---- What a run does */
+
+/* Labels in use: first those of the output, in its order, then those that are summed.  A label that an operand, or the
+ * output, lacks or broadcasts has a stride of 0 there. */
+typedef struct ot_sums {
+    int n, n_out, n_label; /* operands; labels of the output; all labels */
+    int64_t size[OT_EINSUM_LABELS];
+    int64_t stride[OT_EINSUM_TERMS][OT_EINSUM_LABELS];
+    bool has[OT_EINSUM_TERMS][OT_EINSUM_LABELS];
+    bool sparse; /* the output is a diagonal in zeros */
+} ot_sums;
+
+ot_status ot_sums_of_run(ot_sums *s, const ot_run *r);
+ot_status ot_sums_of_prep(ot_sums *s, const ot_prep *p);
+/* Is it EinsumLike, whose operands begin at input 1? */
+bool ot_einsum_is_like(const ot_node *n);
+
+/* The kernel for two operands: float32, all labels in the output or in both. */
+const char *ot_einsum_product_declines(const ot_prep *p);
+ot_status ot_einsum_product_prepare(ot_prep *p);
+ot_status ot_einsum_product_run(const ot_run *r);
+
 #endif

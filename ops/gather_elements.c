@@ -17,6 +17,8 @@ static ot_status elements_infer(ot_infer *c)
     ot_tensor from, indices, to;
     ot_picks p;
     int axis;
+    if (ot_open_rank(c, -1))
+        return ot_open_like(c, 1);
     OT_TRY(ot_rank_between(c, 0, 1, OT_MAX_RANK));
     OT_TRY(ot_axis(&axis, ot_attr_int(c->node, "axis", 0), x->rank));
     OT_TRY(ot_check_elements(c, 1, x, axis));
@@ -64,9 +66,11 @@ static ot_status tuples_infer(ot_infer *c)
     ot_tensor from, indices, to;
     ot_picks p;
     int batch = batch_of(c->node), rank = 0;
+    c->y[0].dtype = x->dtype;
+    if (ot_open_rank(c, -1))
+        return OT_OK;
     OT_TRY(ot_rank_between(c, 0, 1, OT_MAX_RANK));
     OT_TRY(ot_check_tuples(c, 1, x, batch));
-    c->y[0].dtype = x->dtype;
     if (ot_is_symbol(i->dim[i->rank - 1]))
         return OT_OK;
     for (int d = 0; d < i->rank - 1; d++)

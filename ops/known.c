@@ -24,6 +24,20 @@ bool ot_known_scalar(const ot_infer *c, int i, ot_dim *v)
     return true;
 }
 
+bool ot_open_rank(const ot_infer *c, int i)
+{
+    for (int k = i < 0 ? 0 : i; k < c->n_in && (i < 0 || k == i); k++)
+        if (c->x[k] && c->x[k]->kind == OT_TENSOR && c->x[k]->rank < 0)
+            return true;
+    return false;
+}
+
+ot_status ot_open_like(ot_infer *c, int i)
+{
+    ot_set_shape(&c->y[0], c->x[0]->dtype, c->x[i]->rank, c->x[i]->dim);
+    return OT_OK;
+}
+
 bool ot_is_small(const ot_fact *f, int64_t most)
 {
     int64_t n;

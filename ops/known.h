@@ -13,6 +13,11 @@ bool ot_known_view(const ot_infer *c, int i, ot_tensor *t);
 /* The same with all elements numbers: from the data of the input where its elements are not in its fact. */
 bool ot_known_numbers(const ot_infer *c, int i, ot_tensor *t);
 
+/* The rank of input i, or (-1) of some input, is not known yet: a rule then says what it can. */
+bool ot_open_rank(const ot_infer *c, int i);
+/* What it can: the type of input 0, and the dims of input i where those are known. */
+ot_status ot_open_like(ot_infer *c, int i);
+
 /* All dims are numbers and there are `most` elements at most. */
 bool ot_is_small(const ot_fact *f, int64_t most);
 /* Room for the known elements of output 0 as a view of its dims; false when they are too many or some dim is open.

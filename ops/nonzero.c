@@ -28,6 +28,10 @@ static ot_status nonzero_infer(ot_infer *c)
 {
     const ot_fact *x = c->x[0];
     ot_tensor data;
+    if (ot_open_rank(c, 0)) {
+        ot_set_shape(&c->y[0], OT_INT64, 2, (const ot_dim[]){ ot_dim_unknown(c), ot_dim_unknown(c) });
+        return OT_OK;
+    }
     OT_TRY(ot_rank_between(c, 0, 0, OT_MAX_RANK));
     if (!ot_dtype_size(x->dtype))
         return ot_fail(OT_ESHAPE, "NonZero is not defined for %s", ot_dtype_name(x->dtype));

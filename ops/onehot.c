@@ -55,14 +55,19 @@ static ot_status hot_infer(ot_infer *c)
     const ot_fact *x = c->x[0];
     ot_dim dim[OT_MAX_RANK + 1], depth;
     int axis;
+    c->y[0].dtype = c->x[2]->dtype;
+    if (ot_open_rank(c, 0))
+        return OT_OK;
     OT_TRY(ot_rank_between(c, 0, 0, OT_MAX_RANK - 1));
-    OT_TRY(ot_rank_between(c, 1, 0, 1));
-    OT_TRY(ot_rank_between(c, 2, 1, 1));
+    if (!ot_open_rank(c, 1))
+        OT_TRY(ot_rank_between(c, 1, 0, 1));
+    if (!ot_open_rank(c, 2))
+        OT_TRY(ot_rank_between(c, 2, 1, 1));
     OT_TRY(is_number(c, 0));
     OT_TRY(is_number(c, 1));
     if (!ot_dtype_size(c->x[2]->dtype))
         return ot_fail(OT_ESHAPE, "OneHot is not defined for %s", ot_dtype_name(c->x[2]->dtype));
-    if (!ot_is_symbol(c->x[2]->dim[0]) && c->x[2]->dim[0] != 2)
+    if (c->x[2]->rank == 1 && !ot_is_symbol(c->x[2]->dim[0]) && c->x[2]->dim[0] != 2)
         return ot_fail(OT_ESHAPE, "%lld values, wanted are off and on", (long long)c->x[2]->dim[0]);
     if (c->x[1]->rank == 1 && !ot_is_symbol(c->x[1]->dim[0]) && c->x[1]->dim[0] != 1)
         return ot_fail(OT_ESHAPE, "the depth has %lld elements", (long long)c->x[1]->dim[0]);

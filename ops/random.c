@@ -56,8 +56,11 @@ static ot_status shape_infer(ot_infer *c)
 static ot_status like_infer(ot_infer *c)
 {
     ot_dtype t = OT_FLOAT;
-    OT_TRY(ot_rank_between(c, 0, 0, OT_MAX_RANK));
     OT_TRY(real_type(&t, c->node, c->x[0]->dtype));
+    c->y[0].dtype = t;
+    if (ot_open_rank(c, 0))
+        return OT_OK;
+    OT_TRY(ot_rank_between(c, 0, 0, OT_MAX_RANK));
     ot_set_shape(&c->y[0], t, c->x[0]->rank, c->x[0]->dim);
     return OT_OK;
 }
@@ -96,10 +99,13 @@ static ot_status draw_run(const ot_run *r)
 static ot_status coin_infer(ot_infer *c)
 {
     OT_TRY(ot_needs_float(c, 0));
-    OT_TRY(ot_rank_between(c, 0, 0, OT_MAX_RANK));
     int64_t t = ot_attr_int(c->node, "dtype", (int64_t)c->x[0]->dtype);
     if (!is_real(t) && t != OT_BOOL && !(t > 0 && t <= OT_UINT64 && ot_dtype_is_int((ot_dtype)t)))
         return ot_fail(OT_EMODEL, "dtype is %lld, which is no number that Bernoulli makes", (long long)t);
+    c->y[0].dtype = (ot_dtype)t;
+    if (ot_open_rank(c, 0))
+        return OT_OK;
+    OT_TRY(ot_rank_between(c, 0, 0, OT_MAX_RANK));
     ot_set_shape(&c->y[0], (ot_dtype)t, c->x[0]->rank, c->x[0]->dim);
     return OT_OK;
 }
@@ -126,14 +132,16 @@ static ot_status dice_infer(ot_infer *c)
 {
     int64_t t = ot_attr_int(c->node, "dtype", OT_INT32), n = ot_attr_int(c->node, "sample_size", 1);
     OT_TRY(ot_needs_float(c, 0));
-    OT_TRY(ot_rank_between(c, 0, 2, 2));
+    if (!ot_open_rank(c, 0))
+        OT_TRY(ot_rank_between(c, 0, 2, 2));
     if (t != OT_INT32 && t != OT_INT64)
         return ot_fail(OT_EMODEL, "dtype is %lld, wanted is int32 or int64", (long long)t);
     if (n < 0)
         return ot_fail(OT_EMODEL, "sample_size is %lld", (long long)n);
-    if (n > 0 && c->x[0]->dim[1] == 0)
+    if (n > 0 && c->x[0]->rank == 2 && c->x[0]->dim[1] == 0)
         return ot_fail(OT_ESHAPE, "there are no classes to draw");
-    ot_set_shape(&c->y[0], (ot_dtype)t, 2, (const ot_dim[]){ c->x[0]->dim[0], n });
+    ot_set_shape(&c->y[0], (ot_dtype)t, 2,
+                 (const ot_dim[]){ ot_open_rank(c, 0) ? ot_dim_unknown(c) : c->x[0]->dim[0], n });
     return OT_OK;
 }
 

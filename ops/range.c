@@ -89,7 +89,8 @@ static ot_status range_infer(ot_infer *c)
     if (!ints)
         OT_TRY(ot_needs_float(c, 0));
     for (int i = 0; i < 3; i++) {
-        OT_TRY(ot_rank_between(c, i, 0, 1));
+        if (!ot_open_rank(c, i))
+            OT_TRY(ot_rank_between(c, i, 0, 1));
         if (c->x[i]->dtype != t)
             return ot_fail(OT_ESHAPE, "input %d is %s, input 0 is %s", i, ot_dtype_name(c->x[i]->dtype),
                            ot_dtype_name(t));

@@ -1,5 +1,6 @@
 /* ReverseSequence: of every batch index, the first sequence_lens elements along the time axis the other way round, the
  * rest as it is.  Its gradient is itself. */
+#include "known.h"
 #include "run.h"
 
 #include <string.h>
@@ -20,6 +21,8 @@ static ot_status reverse_infer(ot_infer *c)
     int batch = 0, time = 0;
     ot_dim same;
     OT_TRY(axes_of(c->node, &batch, &time));
+    if (ot_open_rank(c, -1))
+        return ot_open_like(c, 0);
     OT_TRY(ot_rank_between(c, 0, 2, OT_MAX_RANK));
     OT_TRY(ot_rank_between(c, 1, 1, 1));
     if (c->x[1]->dtype != OT_INT64)

@@ -48,6 +48,8 @@ static ot_status elements_infer(ot_infer *c)
     ot_picks p;
     int axis;
     OT_TRY(ot_combining_of(&how, c->node));
+    if (ot_open_rank(c, -1))
+        return ot_open_like(c, 0);
     OT_TRY(ot_rank_between(c, 0, 1, OT_MAX_RANK));
     OT_TRY(ot_rank_between(c, 2, x->rank, x->rank));
     OT_TRY(same_type(c, 2));
@@ -125,6 +127,8 @@ static ot_status tuples_infer(ot_infer *c)
     ot_combining how;
     ot_picks p;
     OT_TRY(ot_combining_of(&how, c->node));
+    if (ot_open_rank(c, -1))
+        return ot_open_like(c, 0);
     OT_TRY(ot_rank_between(c, 0, 1, OT_MAX_RANK));
     OT_TRY(ot_rank_between(c, 2, 0, OT_MAX_RANK));
     OT_TRY(same_type(c, 2));
@@ -185,6 +189,8 @@ static ot_status cache_infer(ot_infer *c)
     int axis;
     ot_dim same;
     OT_TRY(wraps_of(&wraps, c->node));
+    if (ot_open_rank(c, -1))
+        return ot_open_like(c, 0);
     OT_TRY(ot_rank_between(c, 0, 2, OT_MAX_RANK));
     OT_TRY(ot_rank_between(c, 1, x->rank, x->rank));
     OT_TRY(same_type(c, 1));

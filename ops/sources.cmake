@@ -25,6 +25,7 @@ set(OPS_SOURCES
     ops/dropout_seeded.c
     ops/einsum.c
     ops/einsum_equation.c
+    ops/einsum_product.c
     ops/expand.c
     ops/gather.c
     ops/gather_elements.c
@@ -66,6 +67,7 @@ set(OPS_SOURCES
     ops/scatter.c
     ops/scatter_elements.c
     ops/scatter_grad.c
+    ops/scatter_rules.c
     ops/shape_ops.c
     ops/shape_rules.c
     ops/slice.c

@@ -44,10 +44,14 @@ static ot_status tile_infer(ot_infer *c)
 {
     const ot_fact *x = c->x[0];
     ot_dim repeat[OT_MAX_RANK], dim[OT_MAX_RANK];
-    int n;
+    int n = -1;
+    if (ot_open_rank(c, 0))
+        return ot_open_like(c, 0);
     OT_TRY(ot_rank_between(c, 0, 0, OT_MAX_RANK));
-    OT_TRY(check_repeats(c, 1, x->rank));
-    OT_TRY(ot_known_ints(c, 1, OT_MAX_RANK, repeat, &n));
+    if (!ot_open_rank(c, 1)) {
+        OT_TRY(check_repeats(c, 1, x->rank));
+        OT_TRY(ot_known_ints(c, 1, OT_MAX_RANK, repeat, &n));
+    }
     for (int d = 0; d < x->rank; d++) {
         if (n >= 0 && !ot_is_symbol(repeat[d]) && repeat[d] < 0)
             return ot_fail(OT_ESHAPE, "axis %d is to be repeated %lld times", d, (long long)repeat[d]);
@@ -102,7 +106,7 @@ static ot_status tile_run(const ot_run *r)
     int64_t n = ot_tensor_count(y);
     tiling t = tiling_of(x, y);
     for (int d = 0; d < x->rank; d++)
-        if (y->dim[d] != x->dim[d] * ot_tensor_get_int(&r->x[1], d))
+        if (x->dim[d] && y->dim[d] / x->dim[d] != ot_tensor_get_int(&r->x[1], d))
             return ot_fail(OT_ESHAPE, "the repeats are not what was planned");
     if (n == 0)
         return OT_OK;

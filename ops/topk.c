@@ -17,9 +17,15 @@ static ot_status topk_infer(ot_infer *c)
     const ot_fact *x = c->x[0];
     ot_dim dim[OT_MAX_RANK], k;
     int axis;
+    if (ot_open_rank(c, 0)) {
+        if (c->n_out > 1)
+            c->y[1].dtype = OT_INT64;
+        return ot_open_like(c, 0);
+    }
     OT_TRY(ot_rank_between(c, 0, 1, OT_MAX_RANK));
     OT_TRY(check_type(c));
-    OT_TRY(ot_rank_between(c, 1, 0, 1));
+    if (!ot_open_rank(c, 1))
+        OT_TRY(ot_rank_between(c, 1, 0, 1));
     if (c->x[1]->dtype != OT_INT64)
         return ot_fail(OT_ESHAPE, "k is %s, wanted is int64", ot_dtype_name(c->x[1]->dtype));
     if (c->x[1]->rank == 1 && !ot_is_symbol(c->x[1]->dim[0]) && c->x[1]->dim[0] != 1)

@@ -105,6 +105,13 @@ static ot_status unique_infer(ot_infer *c)
     ot_dim dim[OT_MAX_RANK], all, count = ot_dim_unknown(c);
     bool flat = !ot_attr_find(c->node, "axis");
     int axis = 0, rank = flat ? 1 : x->rank;
+    if (ot_open_rank(c, 0)) {
+        all = ot_dim_unknown(c);
+        ot_set_shape(&c->y[0], x->dtype, flat ? 1 : -1, &count);
+        for (int i = 1; i < c->n_out; i++)
+            ot_set_shape(&c->y[i], OT_INT64, 1, i == 2 ? &all : &count);
+        return OT_OK;
+    }
     OT_TRY(ot_rank_between(c, 0, flat ? 0 : 1, OT_MAX_RANK));
     if (!ot_dtype_size(x->dtype))
         return ot_fail(OT_ESHAPE, "Unique is not defined for %s", ot_dtype_name(x->dtype));

@@ -35,6 +35,7 @@ add_executable(onnxtune-tests tests/harness.c tests/mutate.c tests/net.c tests/o
     tests/test_movement.c
     tests/test_norm.c
     tests/test_npy.c
+    tests/test_open_rank.c
     tests/test_optimiser_step.c
     tests/test_pool.c
     tests/test_random.c
