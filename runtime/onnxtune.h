@@ -180,6 +180,23 @@ OT_API ot_status ot_model_check(int64_t *n, const ot_model *m, ot_on_finding *te
 /* The same of a file, which ot_model_open may refuse: what it would say is a finding.  OT_EIO. */
 OT_API ot_status ot_model_check_file(int64_t *n, const char *path, ot_on_finding *tell, void *ctx);
 
+/* What a value may be.  An item is a tensor, or holds other items; it owns all that is below it. */
+typedef enum ot_kind { OT_TENSOR, OT_SEQUENCE, OT_OPTIONAL, OT_MAP } ot_kind;
+typedef struct ot_item {
+    ot_kind kind;
+    ot_tensor *tensor;    /* of a tensor */
+    ot_tensor *keys;      /* of a map: [n], an integer type or strings; item[i] belongs to key i */
+    int64_t n;            /* items held; of an optional 0 or 1 */
+    struct ot_item *item; /* [n]; the elements of a sequence are of one kind */
+    ot_kind holds;        /* the kind of the items, known for no items too; OT_TENSOR where the file does not say */
+} ot_item;
+/* A file that holds one value of this kind: TensorProto, SequenceProto, OptionalProto or MapProto, which the file itself
+ * does not tell.  Sparse tensors become dense.  OT_EIO; OT_EDATA: no such value, or a damaged one. */
+OT_API ot_status ot_item_file_read(ot_item **out, const char *path, ot_kind kind);
+/* OT_EARG: items of several kinds in a sequence, keys that do not fit, a tensor that is missing. */
+OT_API ot_status ot_item_file_write(const char *path, const ot_item *v);
+OT_API void ot_item_free(ot_item *v);
+
 /* ---- Surgery ----------------------------------------------------------------------------------------------- */
 
 /* Each of these changes the model all or not at all, in the model's own opset.  Names got from it before are gone. */

@@ -36,8 +36,6 @@ static inline ot_dim ot_known_element(int64_t v)
     return ot_is_symbol(v) ? OT_CLAMPED : v;
 }
 
-typedef enum ot_kind { OT_TENSOR, OT_SEQUENCE, OT_OPTIONAL, OT_MAP } ot_kind;
-
 /* How the bytes lie; `dim` always holds ONNX's dims.  In blocks of 16 channels the spare lanes of the tail are
  * unspecified: whoever reduces masks them. */
 typedef enum ot_layout { OT_PLAIN, OT_NCHW16C, OT_NHWC } ot_layout;

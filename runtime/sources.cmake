@@ -74,6 +74,8 @@ set(RUNTIME_SOURCES
     runtime/model/edit_graph.c
     runtime/model/expand.c
     runtime/model/external.c
+    runtime/model/item_build.c
+    runtime/model/item_file.c
     runtime/model/load.c
     runtime/model/model.c
     runtime/model/save.c

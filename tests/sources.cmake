@@ -23,6 +23,7 @@ add_executable(onnxtune-tests tests/harness.c tests/mutate.c tests/net.c tests/o
     tests/test_graph.c
     tests/test_hostile.c
     tests/test_image.c
+    tests/test_item.c
     tests/test_kernel_conv.c
     tests/test_kernel_rows.c
     tests/test_kernels.c
