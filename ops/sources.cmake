@@ -10,6 +10,7 @@ set(OPS_SOURCES
     ops/cast.c
     ops/center_crop_pad.c
     ops/clip.c
+    ops/col2im.c
     ops/compare.c
     ops/concat.c
     ops/conv.c
@@ -18,6 +19,7 @@ set(OPS_SOURCES
     ops/conv_shape.c
     ops/conv_transpose.c
     ops/cumulate.c
+    ops/deform_conv.c
     ops/depth_to_space.c
     ops/det.c
     ops/diagonal.c
@@ -42,7 +44,9 @@ set(OPS_SOURCES
     ops/lp_pool.c
     ops/lrn.c
     ops/matmul.c
+    ops/max_roi_pool.c
     ops/max_unpool.c
+    ops/nms.c
     ops/nonzero.c
     ops/normalise.c
     ops/onehot.c
@@ -63,6 +67,7 @@ set(OPS_SOURCES
     ops/resize_taps.c
     ops/reverse_sequence.c
     ops/rmsnorm.c
+    ops/roi_align.c
     ops/run.c
     ops/scatter.c
     ops/scatter_elements.c

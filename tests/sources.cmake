@@ -41,6 +41,7 @@ add_executable(onnxtune-tests tests/harness.c tests/mutate.c tests/net.c tests/o
     tests/test_pool.c
     tests/test_random.c
     tests/test_reduce.c
+    tests/test_regions.c
     tests/test_relu.c
     tests/test_reshape.c
     tests/test_resize.c
