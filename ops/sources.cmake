@@ -22,6 +22,7 @@ set(OPS_SOURCES
     ops/deform_conv.c
     ops/depth_to_space.c
     ops/det.c
+    ops/dft.c
     ops/diagonal.c
     ops/dropout.c
     ops/dropout_seeded.c
@@ -29,6 +30,7 @@ set(OPS_SOURCES
     ops/einsum_equation.c
     ops/einsum_product.c
     ops/expand.c
+    ops/fft.c
     ops/gather.c
     ops/gather_elements.c
     ops/gemm.c
@@ -77,6 +79,7 @@ set(OPS_SOURCES
     ops/shape_rules.c
     ops/slice.c
     ops/softmax.c
+    ops/stft.c
     ops/strided.c
     ops/sum_to.c
     ops/tile.c
@@ -84,7 +87,9 @@ set(OPS_SOURCES
     ops/transpose.c
     ops/unary.c
     ops/unique.c
+    ops/where.c
     ops/where.c)
+    ops/window.c)
 
 # The kernels' sources are compiled once for each instruction set; ops/kernels/dispatch.c picks one at run time.
 set(KERNEL_OBJECTS)

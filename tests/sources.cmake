@@ -52,6 +52,7 @@ add_executable(onnxtune-tests tests/harness.c tests/mutate.c tests/net.c tests/o
     tests/test_schedule.c
     tests/test_session.c
     tests/test_shapes.c
+    tests/test_signal.c
     tests/test_softmax.c
     tests/test_surgery.c
     tests/test_torch.c
