@@ -40,8 +40,9 @@ static ot_status dft_infer(ot_infer *c)
     memcpy(dim, x->dim, sizeof(dim));
     dim[last] = inverse && onesided ? 1 : 2;
     const bool length_there = c->n_in > 1 && c->x[1], axis_there = c->n_in > 2 && c->x[2];
-    if ((axis_there && !has_axis) || ot_is_symbol(at)) {
-        for (int d = 0; d < last; d++)
+    if ((axis_there && !has_axis) ||
+        ot_is_symbol(at)) { /* without a length, a plain transform changes no dim of these */
+        for (int d = 0; d < last && (onesided || length_there); d++)
             dim[d] = ot_dim_unknown(c);
         ot_set_shape(&c->y[0], x->dtype, x->rank, dim);
         return OT_OK;

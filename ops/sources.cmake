@@ -77,6 +77,7 @@ set(OPS_SOURCES
     ops/scatter_rules.c
     ops/shape_ops.c
     ops/shape_rules.c
+    ops/signal_window.c
     ops/slice.c
     ops/softmax.c
     ops/stft.c
@@ -87,9 +88,7 @@ set(OPS_SOURCES
     ops/transpose.c
     ops/unary.c
     ops/unique.c
-    ops/where.c
     ops/where.c)
-    ops/window.c)
 
 # The kernels' sources are compiled once for each instruction set; ops/kernels/dispatch.c picks one at run time.
 set(KERNEL_OBJECTS)
