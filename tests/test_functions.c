@@ -358,6 +358,33 @@ static void trains_to_the_same_bits(void)
     ot_model_close(m);
 }
 
+/* Export settles bodies as it does the graph, and takes their imports along. */
+static void exports(void)
+{
+    ot_model *m = document();
+    ot_export_opts o = OT_EXPORT_INIT;
+    Onnx__FunctionProto *f = function(m, "Drop", "a", "b", 17);
+    inside(f, "Dropout", "d", "a", "h mask");
+    inside(f, "Relu", "r", "h", "b");
+    node(m, "pkg:Drop", "call", "x", "y");
+    o.opset = 21;
+    CHECK_OK(ot_model_export(m, &o));
+    f = m->proto->functions[0];
+    CHECK(strcmp(f->node[0]->op_type, "Identity") == 0 && f->node[0]->n_output == 1);
+    CHECK(f->opset_import[0]->version == 21 && ot_model_opset(m, "") == 21);
+    gives(m, "y", (float[]){ 0, 0, 1, 3 });
+    inside(function(m, "Pools", "a", "b", 17), "ReduceMean", "mean", "a", "b");
+    CHECK_FAILS(ot_model_export(m, &o), OT_EUNSUPPORTED, "function 'Pools': node 'mean' (ReduceMean): opset 21");
+    ot_model_close(m);
+    m = document();
+    f = function(m, "Drop", "a", "mask", 17);
+    inside(f, "Dropout", "d", "a", "h mask");
+    node(m, "pkg:Drop", "call", "x", "y");
+    o.opset = 0;
+    CHECK_FAILS(ot_model_export(m, &o), OT_EUNSUPPORTED, "function 'Drop': node 'd' (Dropout): its output 'mask'");
+    ot_model_close(m);
+}
+
 static void out_of_memory(void)
 {
     int64_t before = ot_live_blocks();
@@ -383,5 +410,6 @@ const ot_test functions_tests[] = { { "attributes, defaults and the body's impor
                                     { "refusals", refusals },
                                     { "layers", layers_of_calls },
                                     { "training gives the same bits", trains_to_the_same_bits },
+                                    { "export", exports },
                                     { "out of memory", out_of_memory },
                                     { 0 } };

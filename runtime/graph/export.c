@@ -55,6 +55,16 @@ static void keep_one(size_t *n, char **list)
         ot_free(list[--*n]);
 }
 
+static ot_status make_identity(Onnx__NodeProto *n)
+{
+    OT_TRY(ot_set_string(&n->op_type, "Identity"));
+    keep_one(&n->n_input, n->input);
+    keep_one(&n->n_output, n->output);
+    while (n->n_attribute)
+        ot_remove(&n->base, "attribute", (int64_t)n->n_attribute - 1);
+    return OT_OK;
+}
+
 /* Node i gives its input 0 as output 0: readers read the input.  Where a graph output is tied to a name that cannot be
  * moved, the node becomes an Identity.  *gone tells which. */
 static ot_status bypass(Onnx__GraphProto *g, size_t i, bool *gone)
@@ -64,12 +74,7 @@ static ot_status bypass(Onnx__GraphProto *g, size_t i, bool *gone)
     *gone = true;
     if (is_output(g, out) && (is_output(g, in) || !is_made(g, in))) {
         *gone = false;
-        OT_TRY(ot_set_string(&n->op_type, "Identity"));
-        keep_one(&n->n_input, n->input);
-        keep_one(&n->n_output, n->output);
-        while (n->n_attribute)
-            ot_remove(&n->base, "attribute", (int64_t)n->n_attribute - 1);
-        return OT_OK;
+        return make_identity(n);
     }
     char *from = ot_strdup(is_output(g, out) ? in : out), *to = ot_strdup(is_output(g, out) ? out : in);
     ot_status st = from && to ? OT_OK : OT_ENOMEM;
@@ -111,12 +116,52 @@ static ot_status inference(ot_model *m, const ot_strmap *reads)
         bool gone;
         if (ot_text(n->domain)[0] && strcmp(n->domain, "ai.onnx.preview.training") == 0)
             return ot_fail(OT_EUNSUPPORTED, "node '%s' (%s) exists for training only", ot_node_name(n), n->op_type);
+        if (ot_is_call(m, n))
+            continue; /* whatever the function is called */
         if (is_op(n, "BatchNormalization")) {
             OT_TRY(settle_norm(n, reads, opset));
         } else if (is_op(n, "Dropout") && n->n_input && n->n_output) {
             OT_TRY(drop_outputs(reads, n, 1));
             OT_TRY(bypass(g, i, &gone));
         }
+    }
+    return OT_OK;
+}
+
+/* The same in the body of a function, where a Dropout becomes an Identity. */
+static ot_status settle_body(const ot_model *m, Onnx__FunctionProto *f, ot_strmap *reads)
+{
+    int64_t opset = 1;
+    for (size_t i = 0; i < f->n_opset_import; i++)
+        if (ot_same_domain(f->opset_import[i]->domain, ""))
+            opset = f->opset_import[i]->version;
+    for (size_t i = 0; i < f->n_node; i++)
+        OT_TRY(ot_node_reads(f->node[i], count_one, reads));
+    for (size_t i = 0; i < f->n_output; i++)
+        OT_TRY(count_one(reads, f->output[i]));
+    for (size_t i = 0; i < f->n_node; i++) {
+        Onnx__NodeProto *n = f->node[i];
+        if (ot_is_call(m, n))
+            continue;
+        if (is_op(n, "BatchNormalization")) {
+            OT_TRY(settle_norm(n, reads, opset));
+        } else if (is_op(n, "Dropout") && n->n_input && n->n_output) {
+            OT_TRY(drop_outputs(reads, n, 1));
+            OT_TRY(make_identity(n));
+        }
+    }
+    return OT_OK;
+}
+
+static ot_status settle_bodies(ot_model *m)
+{
+    for (size_t i = 0; i < m->proto->n_functions; i++) {
+        Onnx__FunctionProto *f = m->proto->functions[i];
+        ot_strmap reads = { 0 };
+        ot_status st = settle_body(m, f, &reads);
+        ot_strmap_release(&reads);
+        if (st != OT_OK)
+            return ot_context(st, "function '%s'", ot_text(f->name));
     }
     return OT_OK;
 }
@@ -130,6 +175,8 @@ ot_status ot_export_inference(ot_model *m)
     if (st == OT_OK)
         st = inference(m, &reads);
     ot_strmap_release(&reads);
+    if (st == OT_OK)
+        st = settle_bodies(m);
     return st == OT_OK ? ot_model_sweep(m) : st;
 }
 

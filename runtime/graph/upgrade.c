@@ -330,7 +330,9 @@ static ot_status upgrade_node(const upgrade *u, Onnx__NodeProto *n)
         for (size_t k = 0; k < n->attribute[i]->n_graphs; k++)
             OT_TRY(upgrade_graph(u, n->attribute[i]->graphs[k]));
     }
-    for (size_t i = 0; ot_same_domain(n->domain, "") && i < sizeof(changes) / sizeof(changes[0]); i++)
+    if (!ot_same_domain(n->domain, "") || ot_is_call(u->m, n))
+        return OT_OK;
+    for (size_t i = 0; i < sizeof(changes) / sizeof(changes[0]); i++)
         if (u->from < changes[i].at && changes[i].at <= u->to && listed(changes[i].ops, ot_text(n->op_type)))
             OT_TRY(changes[i].convert(u, n));
     return OT_OK;
@@ -340,6 +342,58 @@ static ot_status upgrade_graph(const upgrade *u, Onnx__GraphProto *g)
 {
     for (size_t i = 0; i < g->n_node; i++)
         OT_TRY(upgrade_node(u, g->node[i]));
+    return OT_OK;
+}
+
+/* ---- Functions of the model ------------------------------------------------------------------------------------ */
+
+static ot_status check_nodes(const upgrade *u, size_t n, Onnx__NodeProto *const *node);
+
+/* Converters would make initializers, which a body cannot have: a form that changed is refused. */
+static ot_status check_node(const upgrade *u, Onnx__NodeProto *n)
+{
+    for (size_t i = 0; i < n->n_attribute; i++) {
+        const Onnx__AttributeProto *a = n->attribute[i];
+        if (a->g)
+            OT_TRY(check_nodes(u, a->g->n_node, a->g->node));
+        for (size_t k = 0; k < a->n_graphs; k++)
+            OT_TRY(check_nodes(u, a->graphs[k]->n_node, a->graphs[k]->node));
+    }
+    if (!ot_same_domain(n->domain, "") || ot_is_call(u->m, n))
+        return OT_OK;
+    for (size_t i = 0; i < sizeof(changes) / sizeof(changes[0]); i++)
+        if (u->from < changes[i].at && changes[i].at <= u->to && listed(changes[i].ops, ot_text(n->op_type)))
+            return refuse(u, n);
+    return OT_OK;
+}
+
+static ot_status check_nodes(const upgrade *u, size_t n, Onnx__NodeProto *const *node)
+{
+    for (size_t i = 0; i < n; i++)
+        OT_TRY(check_node(u, node[i]));
+    return OT_OK;
+}
+
+/* ONNX wants the imports of a function to agree with the model's. */
+static ot_status upgrade_function(const upgrade *u, Onnx__FunctionProto *f)
+{
+    for (size_t i = 0; i < f->n_opset_import; i++) {
+        Onnx__OperatorSetIdProto *o = f->opset_import[i];
+        if (!ot_same_domain(o->domain, "") || o->version >= u->to)
+            continue;
+        upgrade body = { u->m, o->version, u->to, NULL };
+        ot_status st = check_nodes(&body, f->n_node, f->node);
+        if (st != OT_OK)
+            return ot_context(st, "function '%s'", ot_text(f->name));
+        o->version = u->to;
+    }
+    return OT_OK;
+}
+
+static ot_status upgrade_functions(const upgrade *u)
+{
+    for (size_t i = 0; i < u->m->proto->n_functions; i++)
+        OT_TRY(upgrade_function(u, u->m->proto->functions[i]));
     return OT_OK;
 }
 
@@ -380,6 +434,8 @@ ot_status ot_export_upgrade(ot_model *m, int64_t opset)
         return st;
     u.before = st == OT_OK ? before : NULL;
     st = upgrade_graph(&u, m->proto->graph);
+    if (st == OT_OK)
+        st = upgrade_functions(&u);
     ot_graph_close(before);
     if (st == OT_OK)
         st = ot_model_set_opset(m, "", opset);
