@@ -59,6 +59,8 @@ set(OPS_SOURCES
     ops/pool_shape.c
     ops/pow.c
     ops/product.c
+    ops/quantize.c
+    ops/quantize_products.c
     ops/random.c
     ops/range.c
     ops/reduce.c

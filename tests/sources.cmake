@@ -39,6 +39,7 @@ add_executable(onnxtune-tests tests/harness.c tests/mutate.c tests/net.c tests/o
     tests/test_open_rank.c
     tests/test_optimiser_step.c
     tests/test_pool.c
+    tests/test_quantize.c
     tests/test_random.c
     tests/test_reduce.c
     tests/test_regions.c

@@ -159,3 +159,20 @@ uint8_t ot_double_to_e8m0(double v, bool saturate, ot_rounding rounding)
         return !saturate ? 255 : e < 0 ? 0 : 254;
     return (uint8_t)e;
 }
+
+double ot_rounded(ot_dtype dtype, double v)
+{
+    switch (dtype) {
+    case OT_DOUBLE:
+        return v;
+    case OT_FLOAT:
+        return (double)(float)v;
+    case OT_FLOAT16:
+        return (double)ot_f16_to_float(ot_double_to_f16(v));
+    case OT_BFLOAT16:
+        return (double)ot_bf16_to_float(ot_double_to_bf16(v));
+    default:
+        return ot_small_to_double(dtype, dtype == OT_FLOAT8E8M0 ? ot_double_to_e8m0(v, true, OT_ROUND_NEAREST)
+                                                                : ot_double_to_small(dtype, v, true));
+    }
+}

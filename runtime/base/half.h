@@ -23,4 +23,7 @@ typedef enum ot_rounding { OT_ROUND_UP, OT_ROUND_DOWN, OT_ROUND_NEAREST } ot_rou
  * is) becomes the largest or smallest number when saturating, else NaN. */
 uint8_t ot_double_to_e8m0(double v, bool saturate, ot_rounding rounding);
 
+/* v as the nearest number of any floating type. */
+double ot_rounded(ot_dtype dtype, double v);
+
 #endif

@@ -10,23 +10,6 @@
 #define MAX_DIGITS 17 /* enough for every double */
 #define MAX_TEXT   400
 
-static double rounded(double v, ot_dtype dtype)
-{
-    switch (dtype) {
-    case OT_DOUBLE:
-        return v;
-    case OT_FLOAT16:
-        return (double)ot_f16_to_float(ot_double_to_f16(v));
-    case OT_BFLOAT16:
-        return (double)ot_bf16_to_float(ot_double_to_bf16(v));
-    case OT_FLOAT:
-        return (double)(float)v;
-    default:
-        return ot_small_to_double(dtype, dtype == OT_FLOAT8E8M0 ? ot_double_to_e8m0(v, true, OT_ROUND_NEAREST)
-                                                                : ot_double_to_small(dtype, v, true));
-    }
-}
-
 /* The digits of v > 0, as few as read back as v, without the point; v is about d.ddd * 10^*power. */
 static int shortest(char digit[MAX_DIGITS + 1], int *power, double v, ot_dtype dtype)
 {
@@ -34,7 +17,7 @@ static int shortest(char digit[MAX_DIGITS + 1], int *power, double v, ot_dtype d
     int n = 0;
     for (int places = 0; places < MAX_DIGITS; places++) {
         snprintf(text, sizeof(text), "%.*e", places, v);
-        if (rounded(strtod(text, NULL), dtype) == v)
+        if (ot_rounded(dtype, strtod(text, NULL)) == v)
             break;
     }
     const char *p = text;
