@@ -55,27 +55,48 @@ static void for_lines(const walk *w, ot_range_fn *fn)
     ot_for_ranges(w->r, lines, OT_GRAIN / (w->n + 1) + 1, fn, (void *)w);
 }
 
-#define RUN(kind, T, ACC, GET, SET)                                                                                    \
+#define COLUMNS 128 /* of a block: lines side by side that go along together */
+
+/* Blocks: of each outer index, some of the lines. */
+static void for_blocks(const walk *w, ot_range_fn *fn)
+{
+    int64_t count = ot_tensor_count(&w->r->x[0]), blocks = (w->inner + COLUMNS - 1) / COLUMNS;
+    int64_t each = w->n * (w->inner < COLUMNS ? w->inner : COLUMNS);
+    if (count)
+        ot_for_ranges(w->r, count / (w->n * w->inner) * blocks, OT_GRAIN / each + 1, fn, (void *)w);
+}
+
+#define RUN(kind, ACC, GET, SET)                                                                                       \
     static void kind##_range(void *ctx, int64_t first, int64_t end)                                                    \
     {                                                                                                                  \
         const walk *w = ctx;                                                                                           \
         const ot_tensor *x = &w->r->x[0];                                                                              \
         ot_tensor y = w->r->y[0];                                                                                      \
+        int64_t blocks = (w->inner + COLUMNS - 1) / COLUMNS;                                                           \
         for (int64_t i = first; i < end; i++) {                                                                        \
-            int64_t at = i / w->inner * w->n * w->inner + i % w->inner + w->start;                                     \
-            ACC sum = w->times;                                                                                        \
-            for (int64_t k = 0; k < w->n; k++, at += w->step) {                                                        \
-                ACC v = (ACC)GET(x, at), next = w->times ? sum * v : sum + v;                                          \
-                SET(&y, at, w->exclusive ? sum : next);                                                                \
-                sum = next;                                                                                            \
+            int64_t c0 = i % blocks * COLUMNS, width = w->inner - c0 < COLUMNS ? w->inner - c0 : COLUMNS;              \
+            int64_t at = i / blocks * w->n * w->inner + c0 + w->start;                                                 \
+            ACC sum[COLUMNS], one = w->times; /* one line is kept in a register */                                     \
+            for (int64_t k = 0; k < w->n && w->inner == 1; k++, at += w->step) {                                       \
+                ACC v = (ACC)GET(x, at), next = w->times ? one * v : one + v;                                          \
+                SET(&y, at, w->exclusive ? one : next);                                                                \
+                one = next;                                                                                            \
             }                                                                                                          \
+            for (int64_t c = 0; c < width; c++)                                                                        \
+                sum[c] = w->times;                                                                                     \
+            for (int64_t k = 0; k < w->n && w->inner > 1; k++, at += w->step)                                          \
+                for (int64_t c = 0; c < width; c++) {                                                                  \
+                    ACC v = (ACC)GET(x, at + c), next = w->times ? sum[c] * v : sum[c] + v;                            \
+                    SET(&y, at + c, w->exclusive ? sum[c] : next);                                                     \
+                    sum[c] = next;                                                                                     \
+                }                                                                                                      \
         }                                                                                                              \
     }                                                                                                                  \
     static ot_status kind##_run(const ot_run *r)                                                                       \
     {                                                                                                                  \
         walk w;                                                                                                        \
         OT_TRY(walk_of(&w, r, 1, r->node->op->name));                                                                  \
-        for_lines(&w, kind##_range);                                                                                   \
+        for_blocks(&w, kind##_range);                                                                                  \
         return OT_OK;                                                                                                  \
     }
 #define GET_FLOAT(t, i)     (((const float *)(t)->data)[i])
@@ -83,9 +104,9 @@ static void for_lines(const walk *w, ot_range_fn *fn)
 #define GET_DOUBLE(t, i)    (((const double *)(t)->data)[i])
 #define SET_DOUBLE(t, i, v) (((double *)(t)->data)[i] = (v))
 #define SET_INT(t, i, v)    ot_tensor_set_int(t, i, (int64_t)(v))
-RUN(float, float, double, GET_FLOAT, SET_FLOAT)
-RUN(double, double, double, GET_DOUBLE, SET_DOUBLE)
-RUN(ints, int64_t, uint64_t, ot_tensor_get_int, SET_INT)
+RUN(float, double, GET_FLOAT, SET_FLOAT)
+RUN(double, double, GET_DOUBLE, SET_DOUBLE)
+RUN(ints, uint64_t, ot_tensor_get_int, SET_INT)
 
 static void sum_differentiate(ot_build *b)
 {

@@ -85,12 +85,20 @@ static ot_status to_space_run(const ot_run *r)
 
 static ot_status to_depth_run(const ot_run *r)
 {
-    ot_walk w = ot_walk_into(&r->y[0], &r->x[0]);
+    static const int orders[2][6] = { { 0, 3, 5, 1, 2, 4 }, { 0, 1, 3, 5, 2, 4 } }; /* of the dims in depth */
+    ot_walk w = ot_walk_into(&r->y[0], &r->x[0]), s = w;
+    int64_t deep[6];
     bool crd;
     int64_t b;
     OT_TRY(mode_of(&crd, &b, r->node));
-    walk_space(&w, w.to_stride, &r->x[0], b, crd);
-    ot_dense_strides(w.from_stride, 6, w.dim);
+    walk_space(&s, deep, &r->x[0], b, crd);
+    ot_dense_strides(s.from_stride, 6, s.dim);
+    w.rank = 6;
+    for (int d = 0; d < 6; d++) {
+        w.dim[d] = s.dim[orders[crd][d]];
+        w.to_stride[d] = deep[orders[crd][d]];
+        w.from_stride[d] = s.from_stride[orders[crd][d]];
+    }
     ot_walk_copy(r, &w);
     return OT_OK;
 }

@@ -230,6 +230,28 @@ static ot_status run_ints(const ot_run *r)
     return run_loop(r, ints_range);
 }
 
+/* One operand whose elements are moved, none added. */
+static const char *move_declines(const ot_prep *p)
+{
+    ot_sums s;
+    bool moves =
+        ot_sums_of_prep(&s, p) == OT_OK && s.n == 1 && !s.sparse && s.n_label == s.n_out && s.n_label <= OT_MAX_RANK;
+    return moves ? NULL : "elements are multiplied or added";
+}
+
+static ot_status run_move(const ot_run *r)
+{
+    ot_sums s;
+    ot_walk w = ot_walk_into(&r->y[0], &r->x[ot_einsum_is_like(r->node)]);
+    OT_TRY(ot_sums_of_run(&s, r));
+    w.rank = s.n_label;
+    memcpy(w.dim, s.size, sizeof(w.dim));
+    memcpy(w.to_stride, s.stride[1], sizeof(w.to_stride));
+    memcpy(w.from_stride, s.stride[0], sizeof(w.from_stride));
+    ot_walk_copy(r, &w);
+    return OT_OK;
+}
+
 static const char *ints_decline(const ot_prep *p)
 {
     return ot_dtype_is_int(p->x[0]->dtype) ? NULL : "only for integers";
@@ -241,6 +263,7 @@ static const char *reals_decline(const ot_prep *p)
 }
 
 static const ot_kernel einsum_kernels[] = {
+    { .name = "strided", .declines = move_declines, .run = run_move },
     { .name = "gemm",
       .declines = ot_einsum_product_declines,
       .prepare = ot_einsum_product_prepare,

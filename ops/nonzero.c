@@ -11,8 +11,13 @@ static bool is_zero(const ot_tensor *x, int64_t i)
 {
     static const char zeros[16] = { 0 };
     size_t size = ot_dtype_size(x->dtype);
-    const char *p = (const char *)x->data + (size_t)i * size;
     switch (x->dtype) {
+    case OT_BOOL:
+    case OT_UINT8:
+    case OT_INT8:
+        return ((const uint8_t *)x->data)[i] == 0;
+    case OT_FLOAT:
+        return ((const float *)x->data)[i] == 0;
     case OT_STRING:
         return ((const ot_str *)x->data)[i].n == 0;
     case OT_COMPLEX64:
@@ -20,7 +25,8 @@ static bool is_zero(const ot_tensor *x, int64_t i)
     case OT_COMPLEX128:
         return ((const double *)x->data)[2 * i] == 0 && ((const double *)x->data)[2 * i + 1] == 0;
     default:
-        return ot_dtype_is_float(x->dtype) ? ot_tensor_get(x, i) == 0 : memcmp(p, zeros, size) == 0;
+        return ot_dtype_is_float(x->dtype) ? ot_tensor_get(x, i) == 0
+                                           : memcmp((const char *)x->data + (size_t)i * size, zeros, size) == 0;
     }
 }
 
@@ -50,16 +56,15 @@ static ot_status nonzero_infer(ot_infer *c)
 static ot_status nonzero_run(const ot_run *r)
 {
     const ot_tensor *x = &r->x[0];
-    int64_t *y = r->y[0].data, n = r->y[0].dim[1], at = 0;
+    int64_t *y = r->y[0].data, n = r->y[0].dim[1], at = 0, index[OT_MAX_RANK] = { 0 };
     for (int64_t i = 0, all = ot_tensor_count(x); i < all; i++) {
-        if (is_zero(x, i))
-            continue;
-        if (at < n)
-            for (int64_t d = x->rank - 1, k = i; d >= 0; d--) {
-                y[d * n + at] = k % x->dim[d];
-                k /= x->dim[d];
-            }
-        at++;
+        if (!is_zero(x, i)) {
+            for (int d = 0; d < x->rank && at < n; d++)
+                y[d * n + at] = index[d];
+            at++;
+        }
+        for (int d = x->rank - 1; d >= 0 && ++index[d] == x->dim[d]; d--)
+            index[d] = 0;
     }
     if (at != n)
         return ot_fail(OT_ESHAPE, "%lld elements are not 0, planned were %lld", (long long)at, (long long)n);

@@ -19,6 +19,12 @@ static ot_status outside(int64_t i, int axis, int64_t size)
     return ot_fail(OT_ESHAPE, "index %lld is outside of axis %d, which is %lld", (long long)i, axis, (long long)size);
 }
 
+/* Of int32 or int64 indices. */
+static inline int64_t index_at(const ot_tensor *t, int64_t i)
+{
+    return t->dtype == OT_INT64 ? ((const int64_t *)t->data)[i] : ((const int32_t *)t->data)[i];
+}
+
 ot_status ot_pick_elements(ot_picks *p, const ot_tensor *whole, const ot_tensor *indices, int axis)
 {
     *p = (ot_picks){ .outer = 1, .inner = 1, .indices = indices, .kind = OT_PICK_ELEMENTS, .axis = axis };
@@ -31,10 +37,16 @@ ot_status ot_pick_elements(ot_picks *p, const ot_tensor *whole, const ot_tensor 
         p->outer *= indices->dim[d];
     for (int d = axis + 1; d < indices->rank; d++)
         p->inner *= indices->dim[d];
-    for (int64_t k = 0, n = ot_tensor_count(indices); k < n; k++) {
-        int64_t i = ot_tensor_get_int(indices, k);
-        if (i < -p->size[0] || i >= p->size[0])
-            return outside(i, axis, p->size[0]);
+    int64_t n = ot_tensor_count(indices), size = p->size[0];
+    bool bad = false;
+    for (int64_t k = 0; k < n; k++) {
+        int64_t i = index_at(indices, k);
+        bad |= i < -size || i >= size;
+    }
+    for (int64_t k = 0; k < n && bad; k++) {
+        int64_t i = index_at(indices, k);
+        if (i < -size || i >= size)
+            return outside(i, axis, size);
     }
     return OT_OK;
 }
@@ -57,11 +69,12 @@ ot_status ot_pick_tuples(ot_picks *p, const ot_tensor *whole, const ot_tensor *i
     p->inner = 1;
     for (int d = batch_dims + p->tuple; d < whole->rank; d++)
         p->inner *= whole->dim[d];
-    for (int64_t k = 0, n = ot_tensor_count(indices); k < n; k++) {
-        int64_t i = ot_tensor_get_int(indices, k), t = k % p->tuple;
-        if (i < -p->size[t] || i >= p->size[t])
-            return outside(i, batch_dims + (int)t, p->size[t]);
-    }
+    for (int64_t k = 0, n = ot_tensor_count(indices); k < n; k += p->tuple)
+        for (int t = 0; t < p->tuple; t++) {
+            int64_t i = index_at(indices, k + t);
+            if (i < -p->size[t] || i >= p->size[t])
+                return outside(i, batch_dims + t, p->size[t]);
+        }
     return OT_OK;
 }
 
@@ -120,7 +133,7 @@ void ot_pick_begin(ot_pick_block *b, const ot_picks *p, int64_t block)
     }
 }
 
-static int64_t row_of(const ot_pick_block *b, int64_t j)
+int64_t ot_pick_row(const ot_pick_block *b, int64_t j)
 {
     const ot_picks *p = b->p;
     int64_t at = b->o * p->outer_stride + b->c0;
@@ -129,26 +142,34 @@ static int64_t row_of(const ot_pick_block *b, int64_t j)
         return at + (p->wraps ? (from % p->size[0] + j) % p->size[0] : from + j) * p->stride[0];
     }
     for (int t = 0; t < p->tuple; t++) {
-        int64_t i = ot_tensor_get_int(p->indices, (b->o * p->n + j) * p->tuple + t);
+        int64_t i = index_at(p->indices, (b->o * p->n + j) * p->tuple + t);
         at += (i < 0 ? i + p->size[t] : i) * p->stride[t];
     }
     return at;
 }
 
-void ot_pick_row(ot_pick_block *b, int64_t j)
+int64_t ot_pick_next(ot_pick_block *b, int64_t *j)
 {
     const ot_picks *p = b->p;
-    if (p->kind != OT_PICK_ELEMENTS) {
-        int64_t at = row_of(b, j);
-        for (int64_t c = 0; c < b->width; c++)
+    bool lines = p->inner == 1; /* then elements that follow each other are those of j, as many as there is room for */
+    int64_t first = (b->o * p->n + *j) * p->inner + b->c0, left = p->n - *j;
+    int64_t n = !lines ? b->width : left < OT_PICK_COLUMNS ? left : OT_PICK_COLUMNS;
+    if (p->kind == OT_PICK_ELEMENTS) {
+        int64_t step = p->stride[p->axis], size = p->size[0];
+        for (int64_t c = 0; c < n; c++) {
+            int64_t i = index_at(p->indices, first + c);
+            b->at[c] = b->base[lines ? 0 : c] + (i < 0 ? i + size : i) * step;
+        }
+    } else if (lines) {
+        for (int64_t c = 0; c < n; c++)
+            b->at[c] = ot_pick_row(b, *j + c);
+    } else {
+        int64_t at = ot_pick_row(b, *j);
+        for (int64_t c = 0; c < n; c++)
             b->at[c] = at + c;
-        return;
     }
-    int64_t first = (b->o * p->n + j) * p->inner + b->c0, step = p->stride[p->axis];
-    for (int64_t c = 0; c < b->width; c++) {
-        int64_t i = ot_tensor_get_int(p->indices, first + c);
-        b->at[c] = b->base[c] + (i < 0 ? i + p->size[0] : i) * step;
-    }
+    *j += lines ? n : 1;
+    return n;
 }
 
 /* ---- Scatter and gather --------------------------------------------------------------------------------------------
@@ -162,14 +183,24 @@ typedef struct moving {
 
 /* Over the elements of a block: `to` at b.at[c], `from` at k + c. */
 #define EACH(BODY)                                                                                                     \
-    for (int64_t j = 0; j < p->n; j++) {                                                                               \
-        int64_t k = (b->o * p->n + j) * p->inner + b->c0;                                                              \
-        ot_pick_row(b, j);                                                                                             \
-        for (int64_t c = 0; c < b->width; c++) {                                                                       \
+    for (int64_t j = 0; j < p->n;) {                                                                                   \
+        int64_t k = (b->o * p->n + j) * p->inner + b->c0, n = ot_pick_next(b, &j);                                     \
+        for (int64_t c = 0; c < n; c++) {                                                                              \
             BODY;                                                                                                      \
         }                                                                                                              \
     }                                                                                                                  \
     break
+
+/* The same where the places of a row lie together: `to` at `at` + c. */
+#define ROWS(BODY)                                                                                                     \
+    {                                                                                                                  \
+        for (int64_t j = 0; j < p->n; j++) {                                                                           \
+            int64_t k = (b->o * p->n + j) * p->inner + b->c0, at = ot_pick_row(b, j);                                  \
+            for (int64_t c = 0; c < b->width; c++)                                                                     \
+                BODY;                                                                                                  \
+        }                                                                                                              \
+        break;                                                                                                         \
+    }
 
 #define COPIES(SIZE) EACH(memcpy(to + b->at[c] * SIZE, from + (k + c) * SIZE, SIZE))
 
@@ -209,6 +240,8 @@ static void put_block(const moving *m, const ot_picks *p, ot_pick_block *b)
         const T *from = m->from->data;                                                                                 \
         switch (m->how) {                                                                                              \
         case OT_PLUS:                                                                                                  \
+            if (p->kind != OT_PICK_ELEMENTS && p->inner > 1)                                                           \
+                ROWS(to[at + c] += from[k + c])                                                                        \
             EACH(to[b->at[c]] += from[k + c]);                                                                         \
         case OT_TIMES:                                                                                                 \
             EACH(to[b->at[c]] *= from[k + c]);                                                                         \
@@ -265,6 +298,15 @@ static void combine_ints(const moving *m, const ot_picks *p, ot_pick_block *b)
 COMPLEX(float, combine_complex64)
 COMPLEX(double, combine_complex128)
 
+/* Rows that lie together are copied whole. */
+static void put_rows(const moving *m, const ot_picks *p, ot_pick_block *b)
+{
+    int64_t size = (int64_t)ot_dtype_size(m->to->dtype);
+    for (int64_t j = 0; j < p->n; j++)
+        memcpy((char *)m->to->data + ot_pick_row(b, j) * size,
+               (const char *)m->from->data + ((b->o * p->n + j) * p->inner + b->c0) * size, (size_t)(b->width * size));
+}
+
 static void scatter_range(void *ctx, int64_t first, int64_t end)
 {
     const moving *m = ctx;
@@ -272,7 +314,9 @@ static void scatter_range(void *ctx, int64_t first, int64_t end)
     for (int64_t i = first; i < end; i++) {
         ot_pick_block b;
         ot_pick_begin(&b, m->p, i);
-        if (m->how == OT_PUT)
+        if (m->how == OT_PUT && m->p->kind != OT_PICK_ELEMENTS && m->p->inner > 1 && ot_dtype_size(t))
+            put_rows(m, m->p, &b);
+        else if (m->how == OT_PUT)
             put_block(m, m->p, &b);
         else if (t == OT_FLOAT)
             combine_float(m, m->p, &b);
@@ -328,7 +372,7 @@ static void fetch_rows(const moving *m, const ot_picks *p, ot_pick_block *b)
     int64_t size = (int64_t)ot_dtype_size(m->to->dtype);
     for (int64_t j = 0; j < p->n; j++)
         memcpy((char *)m->to->data + ((b->o * p->n + j) * p->inner + b->c0) * size,
-               (const char *)m->from->data + row_of(b, j) * size, (size_t)(b->width * size));
+               (const char *)m->from->data + ot_pick_row(b, j) * size, (size_t)(b->width * size));
 }
 
 static void gather_range(void *ctx, int64_t first, int64_t end)
@@ -337,7 +381,7 @@ static void gather_range(void *ctx, int64_t first, int64_t end)
     for (int64_t i = first; i < end; i++) {
         ot_pick_block b;
         ot_pick_begin(&b, m->p, i);
-        if (m->p->kind == OT_PICK_ELEMENTS)
+        if (m->p->kind == OT_PICK_ELEMENTS || m->p->inner == 1)
             fetch_block(m, m->p, &b);
         else
             fetch_rows(m, m->p, &b);

@@ -29,8 +29,7 @@ ot_status ot_pick_cache(ot_picks *p, const ot_tensor *whole, const ot_tensor *in
 
 #define OT_PICK_COLUMNS 256 /* of a block, at most */
 
-/* Columns c0 .. c0 + width-1 of outer index o; begin says where a row starts, row fills at[] with the places of row j.
- */
+/* Columns c0 .. c0 + width-1 of outer index o. */
 typedef struct ot_pick_block {
     const ot_picks *p;
     int64_t o, c0, width;
@@ -40,7 +39,10 @@ typedef struct ot_pick_block {
 int64_t ot_pick_blocks(const ot_picks *p);
 int64_t ot_pick_grain(const ot_picks *p); /* blocks that are worth a range */
 void ot_pick_begin(ot_pick_block *b, const ot_picks *p, int64_t block);
-void ot_pick_row(ot_pick_block *b, int64_t j);
+/* at[] becomes the places of the picks from (o, *j, c0) on, the number of which is returned; *j goes to the next. */
+int64_t ot_pick_next(ot_pick_block *b, int64_t *j);
+/* The place of (o, j, c0) where the picks of a row lie together: not of ELEMENTS. */
+int64_t ot_pick_row(const ot_pick_block *b, int64_t j);
 
 typedef enum ot_combining { OT_PUT, OT_PLUS, OT_TIMES, OT_LEAST, OT_MOST } ot_combining;
 /* By the attribute `reduction`. */

@@ -40,8 +40,8 @@ static ot_status grad_infer(ot_infer *c)
     return OT_OK;
 }
 
-/* What is known of a place: the last update (1 + j; 0: none), or the product of the elements that are not 0 and the
- * number of those that are, or the extremum and the number of elements that equal it. */
+/* What is known of a place: the last update (1 + its number; 0: none), or the product of the elements that are not 0
+ * and the number of those that are, or the extremum and the number of elements that equal it. */
 typedef struct cell {
     double v;
     int64_t n;
@@ -100,14 +100,13 @@ static double share(const cell *s, ot_combining how, double v)
         for (int64_t i = first; i < end; i++) {                                                                        \
             ot_pick_block b;                                                                                           \
             ot_pick_begin(&b, g->p, i);                                                                                \
-            for (int64_t j = 0; j < g->p->n; j++) {                                                                    \
-                int64_t k = (b.o * g->p->n + j) * g->p->inner + b.c0;                                                  \
-                ot_pick_row(&b, j);                                                                                    \
-                for (int64_t c = 0; c < b.width; c++)                                                                  \
+            for (int64_t j = 0; j < g->p->n;) {                                                                        \
+                int64_t k = (b.o * g->p->n + j) * g->p->inner + b.c0, n = ot_pick_next(&b, &j);                        \
+                for (int64_t c = 0; c < n; c++)                                                                        \
                     if (values)                                                                                        \
                         take(&g->cell[b.at[c]], g->how, values[k + c]);                                                \
                     else                                                                                               \
-                        g->cell[b.at[c]].n = 1 + j;                                                                    \
+                        g->cell[b.at[c]].n = 1 + k + c;                                                                \
             }                                                                                                          \
         }                                                                                                              \
     }                                                                                                                  \
@@ -127,13 +126,12 @@ static double share(const cell *s, ot_combining how, double v)
         for (int64_t i = first; i < end; i++) {                                                                        \
             ot_pick_block b;                                                                                           \
             ot_pick_begin(&b, g->p, i);                                                                                \
-            for (int64_t j = 0; j < g->p->n; j++) {                                                                    \
-                int64_t k = (b.o * g->p->n + j) * g->p->inner + b.c0;                                                  \
-                ot_pick_row(&b, j);                                                                                    \
-                for (int64_t c = 0; c < b.width; c++) {                                                                \
+            for (int64_t j = 0; j < g->p->n;) {                                                                        \
+                int64_t k = (b.o * g->p->n + j) * g->p->inner + b.c0, n = ot_pick_next(&b, &j);                        \
+                for (int64_t c = 0; c < n; c++) {                                                                      \
                     const cell *s = &g->cell[b.at[c]];                                                                 \
                     T d = dy[b.at[c]];                                                                                 \
-                    du[k + c] = values ? (T)(d * share(s, g->how, values[k + c])) : s->n == 1 + j ? d : 0;             \
+                    du[k + c] = values ? (T)(d * share(s, g->how, values[k + c])) : s->n == 1 + k + c ? d : 0;         \
                 }                                                                                                      \
             }                                                                                                          \
         }                                                                                                              \

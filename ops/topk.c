@@ -53,7 +53,7 @@ typedef struct topk {
 
 /* A heap of the k best so far, the worst on top, in the places where the indices are wanted.  BETTER(a, b) of element
  * numbers a and b along the axis is a total order, so that the result is one whatever the steps. */
-#define SELECT(name, BETTER)                                                                                           \
+#define SELECT(name, BETTER, NEXT)                                                                                     \
     static void sift_##name(const topk *t, int64_t base, int64_t *heap, int64_t size, int64_t at, int64_t v)           \
     {                                                                                                                  \
         int64_t s = t->inner;                                                                                          \
@@ -77,7 +77,7 @@ typedef struct topk {
                 heap[j * s] = j;                                                                                       \
             for (int64_t j = k / 2 - 1; j >= 0; j--)                                                                   \
                 sift_##name(t, base, heap, k, j, heap[j * s]);                                                         \
-            for (int64_t j = k; j < t->n; j++)                                                                         \
+            for (int64_t j = k; (j = NEXT(t, base, heap[0], j)) < t->n; j++)                                           \
                 if (BETTER(j, heap[0]))                                                                                \
                     sift_##name(t, base, heap, k, 0, j);                                                               \
             for (int64_t j = k - 1; j > 0; j--) { /* the worst goes last */                                            \
@@ -88,6 +88,7 @@ typedef struct topk {
         }                                                                                                              \
     }
 
+/* Which is better; and the first element from j on that may be better than the worst so far, NaN among them. */
 #define REAL(T)                                                                                                        \
     static bool better_##T(const topk *t, int64_t base, int64_t a, int64_t b)                                          \
     {                                                                                                                  \
@@ -97,6 +98,19 @@ typedef struct topk {
             return a < b;                                                                                              \
         bool above = v != v || v > w; /* w NaN: v > w is false */                                                      \
         return t->least ? !above : above;                                                                              \
+    }                                                                                                                  \
+    static int64_t next_##T(const topk *t, int64_t base, int64_t worst, int64_t j)                                     \
+    {                                                                                                                  \
+        const T *x = (const T *)t->r->x[0].data + base;                                                                \
+        int64_t s = t->inner, n = t->n;                                                                                \
+        T w = x[worst * s];                                                                                            \
+        if (t->least)                                                                                                  \
+            while (j < n && x[j * s] >= w)                                                                             \
+                j++;                                                                                                   \
+        else                                                                                                           \
+            while (j < n && x[j * s] <= w)                                                                             \
+                j++;                                                                                                   \
+        return j;                                                                                                      \
     }
 REAL(float)
 REAL(double)
@@ -111,12 +125,18 @@ static bool better_int(const topk *t, int64_t base, int64_t a, int64_t b)
     return t->least ? !above : above;
 }
 
+static int64_t next_int(const topk *t, int64_t base, int64_t worst, int64_t j)
+{
+    (void)t, (void)base, (void)worst;
+    return j;
+}
+
 #define BY_FLOAT(a, b)  better_float(t, base, a, b)
 #define BY_DOUBLE(a, b) better_double(t, base, a, b)
 #define BY_INT(a, b)    better_int(t, base, a, b)
-SELECT(float, BY_FLOAT)
-SELECT(double, BY_DOUBLE)
-SELECT(ints, BY_INT)
+SELECT(float, BY_FLOAT, next_float)
+SELECT(double, BY_DOUBLE, next_double)
+SELECT(ints, BY_INT, next_int)
 
 static void fetch(void *ctx, int64_t first, int64_t end)
 {
