@@ -3,7 +3,7 @@
  *
  * ConvFused: (X, W, B or absent, Z or absent) with Conv's attributes and activation none|relu|clip (lo, hi):
  * y = activation(Conv(X, W, B) + Z).  Fusion makes it after differentiation, so it has no gradient. */
-#include "conv_shape.h"
+#include "conv_fused.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -15,7 +15,7 @@ typedef struct conv_state {
     ot_epilogue epi;
 } conv_state;
 
-static ot_status read_activation(const ot_node *n, ot_epilogue *epi)
+ot_status ot_read_activation(const ot_node *n, ot_epilogue *epi)
 {
     const char *act = ot_attr_text(n, "activation", "none");
     *epi = (ot_epilogue){ .act = OT_ACT_NONE };
@@ -36,7 +36,7 @@ static ot_status conv_infer(ot_infer *c)
     OT_TRY(ot_rank_between(c, 0, 3, OT_MAX_RANK));
     OT_TRY(ot_rank_between(c, 1, 3, OT_MAX_RANK));
     OT_TRY(ot_needs_float(c, 0));
-    OT_TRY(read_activation(c->node, &epi));
+    OT_TRY(ot_read_activation(c->node, &epi));
     ot_fact *y = &c->y[0];
     OT_TRY(ot_conv_rule(c, c->x[0], c->x[1], y));
     if (c->n_in > 2 && c->x[2]) {
@@ -69,7 +69,7 @@ static ot_status conv_prepare(ot_prep *p)
     if (!s)
         return OT_ENOMEM;
     OT_TRY(ot_conv_read(&size, p->node, p->x[0], p->x[1]));
-    OT_TRY(read_activation(p->node, &s->epi));
+    OT_TRY(ot_read_activation(p->node, &s->epi));
     s->shape = ot_conv_shape_of(&size);
     if (p->constant[1]) /* weights that train would have to be transformed again at every step */
         s->shape.way = ot_conv_choose(&s->shape);
@@ -96,7 +96,7 @@ static ot_status conv_fast(const ot_run *r)
     return OT_OK;
 }
 
-static double activate(const ot_epilogue *epi, double v)
+double ot_activate(const ot_epilogue *epi, double v)
 {
     if (epi->act == OT_ACT_RELU)
         return v < 0 ? 0 : v;
@@ -112,12 +112,12 @@ static ot_status conv_reference(const ot_run *r)
     const double *bias = ot_has_x(r, 2) ? r->x[2].data : NULL, *residual = ot_has_x(r, 3) ? r->x[3].data : NULL;
     double *y = r->y[0].data;
     OT_TRY(ot_conv_read_run(&s, r->node, &r->x[0], &r->x[1]));
-    OT_TRY(read_activation(r->node, &epi));
+    OT_TRY(ot_read_activation(r->node, &epi));
     ot_conv_double(r, &s, r->x[0].data, r->x[1].data, y);
     const int64_t size = ot_window_size(&s.win, s.win.out);
     for (int64_t i = 0; i < s.n * s.k * size; i++) {
         double v = y[i] + (bias ? bias[i / size % s.k] : 0) + (residual ? residual[i] : 0);
-        y[i] = activate(&epi, v);
+        y[i] = ot_activate(&epi, v);
     }
     return OT_OK;
 }

@@ -6,6 +6,9 @@ set(OPS_SOURCES
     ops/batchnorm_train.c
     ops/binary.c
     ops/bitwise.c
+    ops/block.c
+    ops/block_conv.c
+    ops/block_pool.c
     ops/broadcast.c
     ops/cast.c
     ops/center_crop_pad.c

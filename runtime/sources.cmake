@@ -36,6 +36,7 @@ set(RUNTIME_SOURCES
     runtime/exec/store.c
     runtime/graph/append.c
     runtime/graph/append_layers.c
+    runtime/graph/blocks.c
     runtime/graph/build.c
     runtime/graph/cut.c
     runtime/graph/derive.c

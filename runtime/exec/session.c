@@ -38,6 +38,8 @@ static ot_status compile(ot_graph **out, const ot_model *m, const ot_session_opt
         st = ot_fold(g, OT_FOLD_LIMIT);
     if (st == OT_OK && !o->no_fusion)
         st = ot_fuse(g);
+    if (st == OT_OK && !o->no_fusion)
+        st = ot_block_layout(g);
     if (st == OT_OK)
         *out = g;
     else
