@@ -17,9 +17,10 @@ ot_status ot_unblocked_fact(const ot_infer *c, int i, ot_fact *out)
     *out = *c->x[i];
     out->value = NULL;
     out->rank--;
-    return out->dim[out->rank] == OT_BLOCK ? OT_OK
-                                           : ot_fail(OT_ESHAPE, "input %d has %lld lanes, blocks have %d", i,
-                                                     (long long)out->dim[out->rank], OT_BLOCK);
+    return out->dim[out->rank] == OT_BLOCK || ot_is_symbol(out->dim[out->rank])
+               ? OT_OK
+               : ot_fail(OT_ESHAPE, "input %d has %lld lanes, blocks have %d", i, (long long)out->dim[out->rank],
+                         OT_BLOCK);
 }
 
 /* ---- ToBlocks ---------------------------------------------------------------------------------------------------- */

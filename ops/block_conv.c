@@ -19,8 +19,14 @@ static ot_status plain_x(const ot_fact *x, const ot_fact *w, int64_t group, ot_f
     if (x->rank != 5)
         return OT_OK;
     out->rank = 4;
-    if (x->dim[4] != OT_BLOCK || ot_is_symbol(w->dim[1]) || group < 1 || w->dim[1] > INT32_MAX || group > INT32_MAX)
+    if (x->dim[4] != OT_BLOCK && !ot_is_symbol(x->dim[4]))
         return ot_fail(OT_ESHAPE, "X has %lld lanes, blocks have %d", (long long)x->dim[4], OT_BLOCK);
+    if (group < 1 || group > INT32_MAX || w->dim[1] > INT32_MAX)
+        return ot_fail(OT_EMODEL, "group is %lld, W takes %lld channels", (long long)group, (long long)w->dim[1]);
+    if (ot_is_symbol(w->dim[1])) {
+        out->dim[1] = w->dim[1];
+        return OT_OK;
+    }
     out->dim[1] = w->dim[1] * group;
     if (!ot_is_symbol(x->dim[1]) && x->dim[1] != (out->dim[1] + OT_BLOCK - 1) / OT_BLOCK)
         return ot_fail(OT_ESHAPE, "X has %lld blocks, W takes %lld channels", (long long)x->dim[1],

@@ -6,6 +6,7 @@ add_executable(onnxtune-tests tests/harness.c tests/mutate.c tests/net.c tests/o
     tests/test_augment.c
     tests/test_base.c
     tests/test_batchnorm.c
+    tests/test_blocks.c
     tests/test_cast.c
     tests/test_check.c
     tests/test_conformance.c

@@ -1,10 +1,27 @@
+#define _DEFAULT_SOURCE /* madvise */
 #include "base/alloc.h"
 
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #define ALIGN 64 /* one cache line, one AVX-512 vector; the header in front of a block takes as much */
+
+#define HUGE_PAGE ((size_t)2 << 20)
+
+/* Large blocks (packed weights, activations) ask for huge pages: reading them in order is up to twice as fast. */
+static void *aligned(size_t bytes)
+{
+    if (bytes < 2 * HUGE_PAGE)
+        return aligned_alloc(ALIGN, bytes / ALIGN * ALIGN);
+    void *p = aligned_alloc(HUGE_PAGE, bytes / ALIGN * ALIGN);
+#ifdef MADV_HUGEPAGE
+    if (p)
+        madvise(p, bytes / HUGE_PAGE * HUGE_PAGE, MADV_HUGEPAGE); /* a wish: what becomes of it does not matter */
+#endif
+    return p;
+}
 
 typedef struct header {
     size_t bytes;
@@ -39,7 +56,7 @@ void *ot_malloc(size_t n, size_t size)
         ot_fail(OT_ENOMEM, "out of memory: %zu elements of %zu bytes", n, size);
         return NULL;
     }
-    char *base = told_to_fail() ? NULL : aligned_alloc(ALIGN, total / ALIGN * ALIGN);
+    char *base = told_to_fail() ? NULL : aligned(total);
     if (!base) {
         ot_fail(OT_ENOMEM, "out of memory: %zu bytes", bytes);
         return NULL;

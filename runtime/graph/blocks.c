@@ -7,9 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define LANES     16
-#define FEW       16 /* channels of a plain picture that a convolution reads as it lies */
-#define MOST_IDLE 4  /* spare lanes a convolution may compute, as a share of its output channels */
+#define LANES 16
+#define FEW   16 /* channels of a plain picture that a convolution reads as it lies */
+#define LEAST 8  /* output channels of a convolution that is worth a block */
 
 typedef struct blocker {
     ot_graph *g;
@@ -89,8 +89,7 @@ static bool is_conv(const blocker *k, const ot_node *n)
         return false;
     const ot_value *w = &k->g->value[n->in[1]];
     int64_t out = w->fact.dim[0], each = w->fact.dim[1], group = ot_attr_int(n, "group", 1);
-    int64_t idle = (LANES - out % LANES) % LANES;
-    if (w->origin != OT_FROM_CONSTANT || idle * MOST_IDLE > out || ot_is_symbol(each) || group < 1)
+    if (w->origin != OT_FROM_CONSTANT || ot_is_symbol(out) || out < LEAST || ot_is_symbol(each) || group < 1)
         return false;
     bool depthwise = each == 1 && out == group;
     return group == 1 || depthwise || (each % LANES == 0 && out / group % LANES == 0);

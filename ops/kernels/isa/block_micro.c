@@ -43,24 +43,14 @@
             c##i##_3 += x * b3;                                                                                        \
         }                                                                                                              \
     }
-#define PUT(i, j)                                                                                                      \
-    if (t->epi) {                                                                                                      \
-        if (t->bias)                                                                                                   \
-            c##i##_##j += v_load(t->bias + j * OT_VL);                                                                 \
-        if (t->residual)                                                                                               \
-            c##i##_##j += v_load(t->residual + AT(i, j));                                                              \
-        c##i##_##j = block_finish(t->epi, c##i##_##j);                                                                 \
-    }                                                                                                                  \
-    v_store(t->c + AT(i, j), c##i##_##j);
 #define ROW_STORE(i)                                                                                                   \
     if (rows > i) {                                                                                                    \
-        PUT(i, 0)                                                                                                      \
-        if (vectors > 1) {                                                                                             \
-            PUT(i, 1)                                                                                                  \
-        }                                                                                                              \
+        v_store(t->c + AT(i, 0), c##i##_0);                                                                            \
+        if (vectors > 1)                                                                                               \
+            v_store(t->c + AT(i, 1), c##i##_1);                                                                        \
         if (vectors > 2) {                                                                                             \
-            PUT(i, 2)                                                                                                  \
-            PUT(i, 3)                                                                                                  \
+            v_store(t->c + AT(i, 2), c##i##_2);                                                                        \
+            v_store(t->c + AT(i, 3), c##i##_3);                                                                        \
         }                                                                                                              \
     }
 
@@ -135,7 +125,23 @@ FOR_ROWS(DEFINE)
 static micro_fn *const table[2][MOST_ROWS] = { [1] = { FOR_ROWS(NAME4) } };
 #endif
 
+/* Bias, residual and activation, while the tile is in the first-level cache. */
+static void finish(int rows, int blocks, const block_tile *t)
+{
+    for (int r = 0; r < rows; r++)
+        for (int j = 0; j < blocks * OT_BLOCK_VECTORS; j++) {
+            vf v = v_load(t->c + AT(r, j));
+            if (t->bias)
+                v += v_load(t->bias + j * OT_VL);
+            if (t->residual)
+                v += v_load(t->residual + AT(r, j));
+            v_store(t->c + AT(r, j), block_finish(t->epi, v));
+        }
+}
+
 void OT_K(ot_block_micro)(int rows, int blocks, const block_tile *t)
 {
     table[blocks][rows - 1](t);
+    if (t->epi)
+        finish(rows, blocks, t);
 }
