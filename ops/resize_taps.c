@@ -54,6 +54,7 @@ ot_status ot_resize_read(ot_resize *h, const ot_node *n, int rank)
     h->antialias &= h->mode != OT_RESIZE_NEAREST;
     OT_TRY(choice(&h->nearest, n, "nearest_mode", nearest));
     OT_TRY(choice(&h->transform, n, "coordinate_transformation_mode", transforms));
+    h->crops = h->transform == CROP;
     OT_TRY(choice(&h->policy, n, "keep_aspect_ratio_policy", policies));
     return read_axes(h, n, rank);
 }

@@ -12,11 +12,14 @@ typedef struct ot_resize {
     ot_resize_mode mode;
     int nearest, transform, policy;
     bool antialias, exclude_outside;
+    bool crops; /* reads roi */
     double cubic_a, extrapolation;
     int n_axes, axis[OT_MAX_RANK]; /* what roi, scales and sizes speak of */
 } ot_resize;
 
 ot_status ot_resize_read(ot_resize *h, const ot_node *n, int rank);
+/* The shape rule of Resize and Upsample. */
+ot_status ot_resize_rule(ot_infer *c);
 
 /* One axis of a node. */
 typedef struct ot_taps {

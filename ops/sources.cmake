@@ -71,6 +71,7 @@ set(OPS_SOURCES
     ops/relu.c
     ops/reshape.c
     ops/resize.c
+    ops/resize_shape.c
     ops/resize_taps.c
     ops/reverse_sequence.c
     ops/rmsnorm.c
