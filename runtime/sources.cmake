@@ -41,8 +41,10 @@ set(RUNTIME_SOURCES
     runtime/graph/cut.c
     runtime/graph/derive.c
     runtime/graph/derive_attrs.c
+    runtime/graph/derive_batch.c
     runtime/graph/derive_bind.c
     runtime/graph/derive_functions.c
+    runtime/graph/derive_if.c
     runtime/graph/docshape.c
     runtime/graph/dump.c
     runtime/graph/evaluate.c

@@ -1,6 +1,6 @@
 # One program holds all suites that run inside the process; tests/run adds the scripts.
 enable_testing()
-add_executable(onnxtune-tests tests/harness.c tests/mutate.c tests/net.c tests/op_case.c tests/op_case_gradient.c tests/op_rig.c tests/pictures.c tests/reshape_model.c tests/wire_data.c
+add_executable(onnxtune-tests tests/doc.c tests/harness.c tests/mutate.c tests/net.c tests/op_case.c tests/op_case_gradient.c tests/op_rig.c tests/pictures.c tests/reshape_model.c tests/wire_data.c
     tests/kernel_rig.c
     tests/test_arrange.c
     tests/test_augment.c
@@ -16,6 +16,7 @@ add_executable(onnxtune-tests tests/harness.c tests/mutate.c tests/net.c tests/o
     tests/test_einsum.c
     tests/test_elementwise.c
     tests/test_expand.c
+    tests/test_exports.c
     tests/test_file.c
     tests/test_folder.c
     tests/test_freeze.c
@@ -37,6 +38,7 @@ add_executable(onnxtune-tests tests/harness.c tests/mutate.c tests/net.c tests/o
     tests/test_movement.c
     tests/test_norm.c
     tests/test_npy.c
+    tests/test_old_files.c
     tests/test_open_rank.c
     tests/test_optimiser_step.c
     tests/test_pool.c

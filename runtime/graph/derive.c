@@ -50,8 +50,12 @@ ot_status ot_derive_node(ot_build *b, const ot_op *op, int opset, const char *na
 
 ot_val ot_scope_find(const ot_deriver *d, const char *name)
 {
-    if (d->scope->caller)
-        return (ot_val)ot_strmap_get(&d->scope->value, name, OT_UNMADE);
+    const ot_scope *s = d->scope;
+    for (; s->caller; s = s->caller) {
+        ot_val v = (ot_val)ot_strmap_get(&s->value, name, OT_UNMADE);
+        if (v != OT_UNMADE || !s->open)
+            return v;
+    }
     return (ot_val)ot_strmap_get(&d->b.g->by_name, name, OT_UNMADE);
 }
 
@@ -150,6 +154,16 @@ static ot_status take_initializers(ot_deriver *d)
     return OT_OK;
 }
 
+ot_status ot_derive_initializers(ot_deriver *d, const Onnx__GraphProto *g)
+{
+    for (size_t i = 0; i < g->n_initializer; i++) {
+        ot_tensor t;
+        OT_TRY(ot_derive_tensor(d, &t, g->initializer[i]));
+        OT_TRY(put_constant(d, ot_text(g->initializer[i]->name), &t, true));
+    }
+    return OT_OK;
+}
+
 static ot_status take_inputs(ot_deriver *d)
 {
     const Onnx__GraphProto *g = d->m->proto->graph;
@@ -225,26 +239,6 @@ static ot_status take_constant(ot_deriver *d, const Onnx__NodeProto *n)
     return put_constant(d, ot_text(n->output[0]), &t, !n->attribute[0]->t);
 }
 
-/* A Reshape to [1, ...] of a value whose literal batch was freed keeps the batch: 1 becomes 0, "as the input has it".
- */
-static ot_status free_reshape(ot_deriver *d, ot_val *in, int n_in)
-{
-    if (n_in < 2 || in[0] == OT_NONE || in[1] == OT_NONE)
-        return OT_OK;
-    const ot_fact *x = &d->b.g->value[in[0]].fact;
-    const ot_tensor *shape = d->b.g->value[in[1]].tensor;
-    bool const_shape = d->b.g->value[in[1]].origin == OT_FROM_CONSTANT && shape->dtype == OT_INT64 && shape->rank == 1;
-    if (x->rank < 1 || x->dim[0] != d->batch || !const_shape || shape->dim[0] < 1 || shape->dim[0] > OT_MAX_RANK ||
-        ((const int64_t *)shape->data)[0] != 1)
-        return OT_OK;
-    int64_t target[OT_MAX_RANK];
-    memcpy(target, shape->data, (size_t)shape->dim[0] * sizeof(*target));
-    target[0] = 0;
-    d->b.prefix = d->b.g->value[in[1]].name;
-    in[1] = ot_const_ints(&d->b, (int)shape->dim[0], target);
-    return d->b.st;
-}
-
 /* Values of the inputs; those left out at the end are not counted. */
 static ot_status find_inputs(ot_deriver *d, const Onnx__NodeProto *n, int least, ot_val *in, int *count)
 {
@@ -280,8 +274,7 @@ static ot_status take_node(ot_deriver *d, const Onnx__NodeProto *n)
     for (int i = 0; i < n_out; i++)
         if (!(names[i] = *n->output[i] ? ot_scope_value_name(d, n->output[i]) : ""))
             return OT_ENOMEM;
-    if (d->batch && strcmp(op->name, "Reshape") == 0)
-        OT_TRY(free_reshape(d, in, n_in));
+    OT_TRY(ot_free_batch(d, op, &attr, in, n_in));
     OT_TRY(ot_derive_node(&d->b, op, opset, name, attr, n_in, in, n_out, out, names, d->o->for_gradient));
     for (int i = 0; i < n_out; i++) {
         if (*names[i] && out[i] == OT_NONE)
@@ -299,6 +292,8 @@ static ot_status take(ot_deriver *d, const Onnx__NodeProto *n)
     if (function >= 0)
         return ot_derive_call(d, n, d->m->proto->functions[function]);
     OT_TRY(ot_check_schema(d, n));
+    if (ot_is_if(n))
+        return ot_derive_if(d, n);
     return ot_is_constant_node(n) ? take_constant(d, n) : take_node(d, n);
 }
 
@@ -344,6 +339,7 @@ static ot_status derive_all(ot_deriver *d)
     OT_TRY(take_inputs(d));
     OT_TRY(ot_derive_nodes(d, g->n_node, g->node));
     OT_TRY(take_outputs(d));
+    OT_TRY(ot_check_freed(d));
     return show_inner(d);
 }
 

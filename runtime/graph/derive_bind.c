@@ -96,7 +96,8 @@ static ot_status look_at(report *r, const Onnx__FunctionProto *f, size_t n, Onnx
             r->met[called] = true;
             r->todo[r->n_todo++] = r->d->m->proto->functions[called];
         }
-        if (called < 0 && !ot_is_constant_node(node[i]) && bind(r->d, f, &op, &opset, node[i]) != OT_OK)
+        if (called < 0 && !ot_is_constant_node(node[i]) && !ot_is_if(node[i]) &&
+            bind(r->d, f, &op, &opset, node[i]) != OT_OK)
             OT_TRY(note(r, ot_text(node[i]->op_type)));
     }
     return OT_OK;

@@ -79,14 +79,19 @@ static size_t bytes_of(const Onnx__NodeProto *n, size_t prefix)
     return bytes + bytes_of_attrs(n->n_attribute, n->attribute);
 }
 
+ot_status ot_charge_nodes(ot_deriver *d, size_t n, Onnx__NodeProto *const *node, size_t prefix)
+{
+    if (n > MOST_NODES || (d->inlined += (int64_t)n + 1) > MOST_NODES)
+        return ot_fail(OT_EUNSUPPORTED, "the calls of functions come to more than %d nodes", MOST_NODES);
+    for (size_t i = 0; i < n; i++)
+        OT_TRY(ot_charge(d, bytes_of(node[i], prefix)));
+    return OT_OK;
+}
+
 static ot_status check_size(ot_deriver *d, const Onnx__FunctionProto *f, size_t prefix)
 {
-    if (f->n_node > MOST_NODES || (d->inlined += (int64_t)f->n_node + 1) > MOST_NODES)
-        return ot_fail(OT_EUNSUPPORTED, "the calls of functions come to more than %d nodes", MOST_NODES);
     OT_TRY(ot_charge(d, 32 * (f->n_input + f->n_output) + bytes_of_attrs(f->n_attribute_proto, f->attribute_proto)));
-    for (size_t i = 0; i < f->n_node; i++)
-        OT_TRY(ot_charge(d, bytes_of(f->node[i], prefix)));
-    return OT_OK;
+    return ot_charge_nodes(d, f->n_node, f->node, prefix);
 }
 
 static ot_status check_call(const ot_deriver *d, const Onnx__NodeProto *n, const Onnx__FunctionProto *f)
@@ -111,7 +116,7 @@ static ot_status check_call(const ot_deriver *d, const Onnx__NodeProto *n, const
 /* ---- One call ------------------------------------------------------------------------------------------------ */
 
 /* "call/", or "call_2/" and so on where an earlier call has the name. */
-static ot_status choose_prefix(ot_deriver *d, const char **out, const Onnx__NodeProto *n)
+ot_status ot_choose_prefix(ot_deriver *d, const char **out, const Onnx__NodeProto *n)
 {
     ot_arena *arena = &d->b.g->arena;
     const char *base = ot_scope_node_name(d, n), *name = base;
@@ -198,7 +203,7 @@ static ot_status take_results(ot_deriver *d, const ot_scope *s, const Onnx__Node
 static ot_status derive_body(ot_deriver *d, ot_scope *s, const Onnx__NodeProto *n)
 {
     OT_TRY(check_call(d, n, s->function));
-    OT_TRY(choose_prefix(d, &s->prefix, n));
+    OT_TRY(ot_choose_prefix(d, &s->prefix, n));
     OT_TRY(check_size(d, s->function, strlen(s->prefix)));
     OT_TRY(give_attrs(d, &s->attr, n, s->function));
     OT_TRY(bind_names(d, s, n));

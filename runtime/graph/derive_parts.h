@@ -1,6 +1,6 @@
 /* What the parts of deriving share: derive.c makes values and nodes, derive_attrs.c reads types, tensors and
  * attributes, derive_bind.c finds what a node's operator is, derive_functions.c makes calls of the model's own
- * functions inline. */
+ * functions inline, derive_if.c the branches of If; derive_batch.c frees a literal batch. */
 #ifndef OT_GRAPH_DERIVE_PARTS_H
 #define OT_GRAPH_DERIVE_PARTS_H
 
@@ -8,15 +8,16 @@
 
 #define OT_UNMADE ((ot_val)-2) /* no value has this name */
 
-/* Where names are looked up: the main graph, or a function's body while one call of it is made inline. */
+/* Where names are looked up: the main graph, or a function's body or the branch of an If while it is made inline. */
 typedef struct ot_scope {
     struct ot_scope *caller; /* NULL: the main graph, which uses the graph's own map and none of the following */
-    const Onnx__FunctionProto *function;
-    const char *prefix;  /* of names in the body: "call/" */
-    ot_strmap value;     /* the body's names to values; OT_NONE: an input that the call leaves out */
-    ot_strmap output;    /* names of the function's outputs to their places */
-    const char **result; /* by place: what the call names the output in full; NULL: nobody wants it */
-    const ot_attr *attr; /* the call's attributes and the function's defaults */
+    bool open;               /* a branch, which sees the names around it too */
+    const Onnx__FunctionProto *function; /* a branch has that of the nodes around it; NULL: none */
+    const char *prefix;                  /* of names in the body: "call/" */
+    ot_strmap value;                     /* the body's names to values; OT_NONE: an input that the call leaves out */
+    ot_strmap output;                    /* names of the function's outputs to their places */
+    const char **result;                 /* by place: what the call names the output in full; NULL: nobody wants it */
+    const ot_attr *attr;                 /* the call's attributes and the function's defaults */
     int depth;
 } ot_scope;
 
@@ -49,6 +50,8 @@ ot_status ot_scope_put(ot_deriver *d, const char *name, ot_val v);
 /* What a value or node of the scope is called in the graph; NULL when memory ran out. */
 const char *ot_scope_value_name(ot_deriver *d, const char *name);
 const char *ot_scope_node_name(ot_deriver *d, const Onnx__NodeProto *n);
+/* Of a branch, as constants. */
+ot_status ot_derive_initializers(ot_deriver *d, const Onnx__GraphProto *g);
 ot_status ot_derive_nodes(ot_deriver *d, size_t n, Onnx__NodeProto *const *node);
 
 /* ---- derive_attrs.c ---- */
@@ -76,8 +79,23 @@ ot_status ot_report_missing(ot_deriver *d);
 ot_status ot_index_functions(ot_deriver *d);
 /* Counts what inlining copies; OT_EUNSUPPORTED when it is too much. */
 ot_status ot_charge(ot_deriver *d, size_t bytes);
+ot_status ot_charge_nodes(ot_deriver *d, size_t n, Onnx__NodeProto *const *node, size_t prefix);
+/* What the names in a body begin with, "node/", different for each. */
+ot_status ot_choose_prefix(ot_deriver *d, const char **out, const Onnx__NodeProto *n);
 /* The function of the model that the node calls; -1: none.  It hides an operator of its name. */
 ot_status ot_find_function(ot_deriver *d, int64_t *out, const Onnx__NodeProto *n);
 ot_status ot_derive_call(ot_deriver *d, const Onnx__NodeProto *n, const Onnx__FunctionProto *f);
+
+/* ---- derive_if.c ---- */
+
+bool ot_is_if(const Onnx__NodeProto *n);
+ot_status ot_derive_if(ot_deriver *d, const Onnx__NodeProto *n);
+
+/* ---- derive_batch.c: nothing happens where no batch was freed ---- */
+
+/* Inputs and attributes of a node that is about to be added are changed where they hold a literal batch of 1. */
+ot_status ot_free_batch(ot_deriver *d, const ot_op *op, const ot_attr **attr, ot_val *in, int n_in);
+/* An output that still has a batch of 1 is an error. */
+ot_status ot_check_freed(const ot_deriver *d);
 
 #endif
