@@ -190,8 +190,8 @@ typedef struct ot_item {
     struct ot_item *item; /* [n]; the elements of a sequence are of one kind */
     ot_kind holds;        /* the kind of the items, known for no items too; OT_TENSOR where the file does not say */
 } ot_item;
-/* A file that holds one value of this kind: TensorProto, SequenceProto, OptionalProto or MapProto, which the file itself
- * does not tell.  Sparse tensors become dense.  OT_EIO; OT_EDATA: no such value, or a damaged one. */
+/* A file that holds one value of this kind: TensorProto, SequenceProto, OptionalProto or MapProto, which the file
+ * itself does not tell.  Sparse tensors become dense.  OT_EIO; OT_EDATA: no such value, or a damaged one. */
 OT_API ot_status ot_item_file_read(ot_item **out, const char *path, ot_kind kind);
 /* OT_EARG: items of several kinds in a sequence, keys that do not fit, a tensor that is missing. */
 OT_API ot_status ot_item_file_write(const char *path, const ot_item *v);
@@ -278,12 +278,13 @@ typedef struct ot_session_options {
     int64_t n_values;          /* 0: the outputs */
     bool keep_batch;           /* a literal leading 1 of the inputs stays; else any batch is taken where that can be */
     bool no_fusion;            /* every node as the document has it */
-    const char *const *given;  /* inputs with a default (ot_model_default_name) that the caller will give all the same */
+    const char *const *given; /* inputs with a default (ot_model_default_name) that the caller will give all the same */
     int64_t n_given;
+    bool timed; /* each step's time is taken, for ot_session_step */
 } ot_session_options;
 #define OT_SESSION_INIT                                                                                                \
     {                                                                                                                  \
-        0, 0, NULL, 0, false, false, NULL, 0                                                                           \
+        0, 0, NULL, 0, false, false, NULL, 0, false                                                                    \
     }
 
 /* OT_EUNSUPPORTED lists every operator that is missing. */
@@ -317,6 +318,13 @@ typedef struct ot_memory {
 } ot_memory;
 /* Of the plan that was made last; OT_EARG when none was. */
 OT_API ot_status ot_session_memory(const ot_session *s, ot_memory *out);
+/* A step of the plan that was used last, in the order in which they run; OT_EARG when there is no such step. */
+typedef struct ot_step_info {
+    const char *node, *op, *kernel;
+    int64_t output[4]; /* the dims of its first output, the last four at most, 1 in front */
+    double seconds;    /* of its fastest run; 0 without the option `timed` */
+} ot_step_info;
+OT_API ot_status ot_session_step(const ot_session *s, int64_t i, ot_step_info *out);
 /* The last plan as text, a line a step: node, operator, shapes, kernel, place, and why a faster kernel declined.  The
  * caller frees it with ot_text_free. */
 OT_API ot_status ot_session_explain(char **out, const ot_session *s);

@@ -1,7 +1,9 @@
+#define _POSIX_C_SOURCE 200809L /* clock_gettime */
 #include "exec/executor.h"
 
 #include <math.h>
 #include <string.h>
+#include <time.h>
 
 #define MAX_PLANS 16
 #define HEAVY     ((size_t)1 << 20)
@@ -266,14 +268,33 @@ static void commit(ot_executor *e, const ot_plan *p, const ot_tensor *input)
     e->o.store->version++;
 }
 
+static double now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static ot_status run_steps(ot_executor *e, ot_plan *p)
+{
+    void *scratch = e->o.workspace->bytes + p->arena_bytes;
+    for (int64_t i = 0; i < p->n_step; i++) {
+        ot_step *s = &p->step[i];
+        double start = e->o.timed ? now() : 0;
+        OT_TRY(ot_step_run(s, scratch, e->o.threads));
+        double took = e->o.timed ? now() - start : 0;
+        if (s->seconds == 0 || took < s->seconds)
+            s->seconds = took;
+    }
+    return OT_OK;
+}
+
 ot_status ot_executor_run(ot_executor *e, const ot_tensor *input)
 {
     OT_TRY(ot_executor_prepare(e, input));
     ot_plan *p = e->plan[0];
     bind_data(e, p, input);
-    void *scratch = e->o.workspace->bytes + p->arena_bytes;
-    for (int64_t i = 0; i < p->n_step; i++)
-        OT_TRY(ot_step_run(&p->step[i], scratch, e->o.threads));
+    OT_TRY(run_steps(e, p));
     commit(e, p, input);
     for (int64_t i = 0; i < e->g->n_output; i++) {
         ot_val v = e->g->output[i].value;

@@ -19,6 +19,7 @@ typedef struct ot_executor_opts {
     ot_threads *threads;     /* not owned */
     ot_workspace *workspace; /* not owned */
     size_t memory;           /* cap in bytes on arena + scratch + state + packed weights; 0: none */
+    bool timed;              /* each step's time is taken */
 } ot_executor_opts;
 
 /* Takes the graph over (also when it fails). */

@@ -63,7 +63,7 @@ ot_status ot_session_create(ot_session **out, const ot_model *m, const ot_sessio
     if (st == OT_OK)
         st = compile(&g, m, opts);
     if (st == OT_OK) {
-        ot_executor_opts eo = { s->store, s->threads, &s->workspace, opts->memory };
+        ot_executor_opts eo = { s->store, s->threads, &s->workspace, opts->memory, opts->timed };
         st = ot_executor_create(&s->e, g, &eo);
     }
     if (st == OT_OK)
@@ -146,6 +146,25 @@ const ot_tensor *ot_session_output(const ot_session *s, int64_t i)
 ot_status ot_session_memory(const ot_session *s, ot_memory *out)
 {
     return ot_executor_memory(s->e, out);
+}
+
+ot_status ot_session_step(const ot_session *s, int64_t i, ot_step_info *out)
+{
+    const ot_plan *p = ot_executor_plan(s->e);
+    int64_t n = p ? p->n_step : 0;
+    *out = (ot_step_info){ 0 };
+    if (i < 0 || i >= n)
+        return ot_fail(OT_EARG, "step %lld of %lld", (long long)i, (long long)n);
+    const ot_step *step = &p->step[i];
+    *out = (ot_step_info){ .node = step->node->name,
+                           .op = step->node->op->name,
+                           .kernel = step->kernel->name,
+                           .output = { 1, 1, 1, 1 },
+                           .seconds = step->seconds };
+    const ot_tensor *y = step->node->n_out ? &step->y[0] : NULL;
+    for (int d = 0; y && d < 4 && d < y->rank; d++)
+        out->output[3 - d] = y->dim[y->rank - 1 - d];
+    return OT_OK;
 }
 
 ot_status ot_session_explain(char **out, const ot_session *s)

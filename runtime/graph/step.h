@@ -22,6 +22,7 @@ typedef struct ot_step {
     size_t scratch;     /* bytes that a run needs, 64-byte aligned */
     size_t own_scratch; /* of them, what the kernel itself asked for */
     bool convert;       /* values come to the kernel in another type: see in_double and in_bytes of ot_kernel */
+    double seconds;     /* of the fastest run so far, where runs are timed; else 0 */
     ot_arena text;      /* of strings that the last run made */
 } ot_step;
 
@@ -35,9 +36,11 @@ ot_status ot_step_run(ot_step *s, void *scratch, ot_threads *threads);
 void ot_step_release(ot_step *s);
 
 /* evaluate.c: runs one node now.  Facts as for ot_step_prepare; constant[i] is the data of input i, NULL where it is
- * absent or only its shape is read; result[i] takes output i, NULL where it is absent.  Strings are copied to `text`. */
-ot_status ot_evaluate_node(ot_arena *arena, ot_arena *text, const ot_node *n, const ot_fact *const *x, const ot_fact *const *y,
-                           const ot_tensor *const *constant, ot_tensor *const *result, ot_threads *threads);
+ * absent or only its shape is read; result[i] takes output i, NULL where it is absent.  Strings are copied to `text`.
+ */
+ot_status ot_evaluate_node(ot_arena *arena, ot_arena *text, const ot_node *n, const ot_fact *const *x,
+                           const ot_fact *const *y, const ot_tensor *const *constant, ot_tensor *const *result,
+                           ot_threads *threads);
 
 /* Gives every element of a string tensor bytes of its own in the arena. */
 ot_status ot_copy_strings(ot_arena *arena, ot_tensor *t);

@@ -5,6 +5,8 @@
 #include "../block.h"
 #include "table.h"
 
+#include <math.h>
+
 /* A panel is `blocks` blocks of 16 output channels that are computed together: what the registers hold beside a useful
  * number of rows. */
 #if OT_VL == 16
@@ -41,8 +43,26 @@ OT_INLINE int panel_at(int64_t n, int64_t i, int64_t *first)
     return size;
 }
 
+/* What is done to a sum: bias and residual are added before the products, the activation keeps it in lo .. hi. */
+typedef struct block_bounds {
+    bool clamp;
+    float lo, hi;
+} block_bounds;
+
+OT_INLINE block_bounds block_bounds_of(const ot_epilogue *e)
+{
+    return (block_bounds){ .clamp = e->act != OT_ACT_NONE,
+                           .lo = e->act == OT_ACT_CLIP ? e->lo : 0,
+                           .hi = e->act == OT_ACT_CLIP ? e->hi : INFINITY };
+}
+OT_INLINE vf block_clamp(const block_bounds *b, vf v)
+{
+    return b->clamp ? v_at_most(v_set(b->hi), v_at_least(v_set(b->lo), v)) : v;
+}
+
 /* One tile: rows of places by a panel of output channels.
- *   c[r][k] = act(sum over s < steps, d < depth of a[a_off[s] + r * a_row + d] * b[b_off[s] + d * panel + k] + ...)
+ *   c[r][k] = clamp(start[r][k] + bias[k] + sum over s < steps, d < depth of
+ *                   a[a_off[s] + r * a_row + d] * b[b_off[s] + d * panel + k])
  * Each element is one chain of multiply-adds over (s, d), whatever the rows and the panel are. */
 typedef struct block_tile {
     const float *a, *b;
@@ -50,26 +70,14 @@ typedef struct block_tile {
     int64_t steps, depth, a_row;
     float *c;
     int64_t c_row, c_block; /* between rows, between blocks of 16 channels */
-    bool more;              /* adds to what c holds */
-    const ot_epilogue *epi; /* NULL: c is stored as it is */
+    const float *start;     /* laid out as c (c itself goes on with what it holds), or NULL: 0 */
     const float *bias;      /* of the panel's channels, or NULL */
-    const float *residual;  /* laid out as c, or NULL */
+    block_bounds bounds;
+    const float *ahead; /* weights that are wanted soon: `lines` cache lines are fetched for each d; or NULL */
+    int lines;
 } block_tile;
 
 void OT_K(ot_block_micro)(int rows, int blocks, const block_tile *t);
-
-/* Epilogue of one vector: v + residual, then the activation; bias is in v already. */
-OT_INLINE vf block_finish(const ot_epilogue *e, vf v)
-{
-    if (e->act == OT_ACT_RELU)
-        return v_pick(v < v_set(0), v_set(0), v);
-    if (e->act == OT_ACT_CLIP) {
-        vf lo = v_set(e->lo), hi = v_set(e->hi);
-        v = v_pick(v < lo, lo, v);
-        v = v_pick(v > hi, hi, v);
-    }
-    return v;
-}
 
 OT_INLINE int64_t blocks_of(int64_t channels)
 {

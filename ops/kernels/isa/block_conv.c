@@ -121,6 +121,7 @@ typedef struct direct {
     const float *x, *packed, *bias;
     float *y;
     const ot_epilogue *epi;
+    block_bounds bounds;
     int64_t cg, taps, kb, panels, bands;
     int64_t step, chunk, plane_x, plane_y; /* step: channels of a block of x; chunk: such blocks of a pass */
     int64_t *offsets;                      /* of each worker */
@@ -174,10 +175,11 @@ static void run_tile(const pass *p, int64_t oh, int64_t ow, int rows, bool acros
                      .c = p->y + at,
                      .c_row = (across ? 1 : s->out[1]) * OT_BLOCK,
                      .c_block = k->plane_y * OT_BLOCK,
-                     .more = more,
-                     .epi = last ? k->epi : NULL,
-                     .bias = k->bias ? k->bias + p->bias_at : NULL,
-                     .residual = k->epi->residual ? k->epi->residual + p->y_at + at : NULL };
+                     .start = more               ? p->y + at
+                              : k->epi->residual ? k->epi->residual + p->y_at + at
+                                                 : NULL,
+                     .bias = !more && k->bias ? k->bias + p->bias_at : NULL,
+                     .bounds = last ? k->bounds : (block_bounds){ 0 } };
     OT_K(ot_block_micro)(rows, p->blocks, &t);
 }
 
@@ -316,7 +318,7 @@ void OT_K(ot_block_conv_run)(const ot_block_conv *v, const float *x, const float
         OT_K(ot_block_depthwise)(v, x, packed, y, &e, pool);
         return;
     }
-    direct k = { .x = x, .packed = packed, .y = y, .epi = &e, .bias = e.bias };
+    direct k = { .x = x, .packed = packed, .y = y, .epi = &e, .bias = e.bias, .bounds = block_bounds_of(&e) };
     prepare(&k, v);
     k.offsets = (int64_t *)(bias + bias_floats(s));
     k_run(pool, s->n * s->group * k.panels * k.bands, direct_task, &k);

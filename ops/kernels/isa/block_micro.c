@@ -22,14 +22,14 @@
 #define AT(i, j) ((i)*t->c_row + (j) / OT_BLOCK_VECTORS * t->c_block + (j) % OT_BLOCK_VECTORS * OT_VL)
 
 #define ROW_LOAD(i)                                                                                                    \
-    vf c##i##_0 = { 0 }, c##i##_1 = { 0 }, c##i##_2 = { 0 }, c##i##_3 = { 0 };                                         \
-    if (rows > i && t->more) {                                                                                         \
-        c##i##_0 = v_load(t->c + AT(i, 0));                                                                            \
+    vf c##i##_0 = bias0, c##i##_1 = bias1, c##i##_2 = bias2, c##i##_3 = bias3;                                         \
+    if (rows > i && t->start) {                                                                                        \
+        c##i##_0 += v_load(t->start + AT(i, 0));                                                                       \
         if (vectors > 1)                                                                                               \
-            c##i##_1 = v_load(t->c + AT(i, 1));                                                                        \
+            c##i##_1 += v_load(t->start + AT(i, 1));                                                                   \
         if (vectors > 2) {                                                                                             \
-            c##i##_2 = v_load(t->c + AT(i, 2));                                                                        \
-            c##i##_3 = v_load(t->c + AT(i, 3));                                                                        \
+            c##i##_2 += v_load(t->start + AT(i, 2));                                                                   \
+            c##i##_3 += v_load(t->start + AT(i, 3));                                                                   \
         }                                                                                                              \
     }
 #define ROW_STEP(i)                                                                                                    \
@@ -43,7 +43,19 @@
             c##i##_3 += x * b3;                                                                                        \
         }                                                                                                              \
     }
+#define PUT(i, j) v_store(t->c + AT(i, j), v_at_most(hi, v_at_least(lo, c##i##_##j)));
 #define ROW_STORE(i)                                                                                                   \
+    if (rows > i) {                                                                                                    \
+        PUT(i, 0)                                                                                                      \
+        if (vectors > 1)                                                                                               \
+            PUT(i, 1)                                                                                                  \
+        if (vectors > 2) {                                                                                             \
+            PUT(i, 2)                                                                                                  \
+            PUT(i, 3)                                                                                                  \
+        }                                                                                                              \
+    }
+
+#define ROW_STORE_AS_IS(i)                                                                                             \
     if (rows > i) {                                                                                                    \
         v_store(t->c + AT(i, 0), c##i##_0);                                                                            \
         if (vectors > 1)                                                                                               \
@@ -56,6 +68,11 @@
 
 OT_INLINE void micro(const int rows, const int vectors, const int64_t row, const block_tile *t)
 {
+    const vf bias0 = t->bias ? v_load(t->bias) : v_set(0);
+    const vf bias1 = t->bias && vectors > 1 ? v_load(t->bias + OT_VL) : v_set(0);
+    const vf bias2 = t->bias && vectors > 2 ? v_load(t->bias + 2 * OT_VL) : v_set(0);
+    const vf bias3 = t->bias && vectors > 2 ? v_load(t->bias + 3 * OT_VL) : v_set(0);
+    const float *ahead = t->ahead;
     FOR_ROWS(ROW_LOAD)
     for (int64_t s = 0; s < t->steps; s++) {
         const float *a = t->a + t->a_off[s], *b = t->b + t->b_off[s];
@@ -73,11 +90,18 @@ OT_INLINE void micro(const int rows, const int vectors, const int64_t row, const
                 PIN(b3);
             }
             FOR_ROWS(ROW_STEP)
+            for (int l = 0; l < t->lines; l++, ahead += OT_LINE)
+                __builtin_prefetch(ahead, 0, 2);
             a++;
             b += vectors * OT_VL;
         }
     }
-    FOR_ROWS(ROW_STORE)
+    if (t->bounds.clamp) {
+        const vf lo = v_set(t->bounds.lo), hi = v_set(t->bounds.hi);
+        FOR_ROWS(ROW_STORE)
+    } else {
+        FOR_ROWS(ROW_STORE_AS_IS)
+    }
 }
 
 /* Rows that are one or two blocks apart, as nearly all are, have fixed offsets. */
@@ -125,23 +149,7 @@ FOR_ROWS(DEFINE)
 static micro_fn *const table[2][MOST_ROWS] = { [1] = { FOR_ROWS(NAME4) } };
 #endif
 
-/* Bias, residual and activation, while the tile is in the first-level cache. */
-static void finish(int rows, int blocks, const block_tile *t)
-{
-    for (int r = 0; r < rows; r++)
-        for (int j = 0; j < blocks * OT_BLOCK_VECTORS; j++) {
-            vf v = v_load(t->c + AT(r, j));
-            if (t->bias)
-                v += v_load(t->bias + j * OT_VL);
-            if (t->residual)
-                v += v_load(t->residual + AT(r, j));
-            v_store(t->c + AT(r, j), block_finish(t->epi, v));
-        }
-}
-
 void OT_K(ot_block_micro)(int rows, int blocks, const block_tile *t)
 {
     table[blocks][rows - 1](t);
-    if (t->epi)
-        finish(rows, blocks, t);
 }

@@ -14,6 +14,7 @@ typedef struct windows {
     const float *x, *packed, *bias;
     float *y;
     const ot_epilogue *epi;
+    block_bounds bounds;
     int64_t blocks; /* of channels; images * blocks planes in all */
 } windows;
 
@@ -65,7 +66,7 @@ OT_INLINE void window_tile(const window_kind kind, const int rows, const rectang
             acc[i] += bias;
             if (r->residual)
                 acc[i] += v_load(r->residual + (y - r->y) + i * OT_BLOCK);
-            acc[i] = block_finish(r->k->epi, acc[i]);
+            acc[i] = block_clamp(&r->k->bounds, acc[i]);
         }
         v_store(y + i * OT_BLOCK, acc[i]);
     }
@@ -153,6 +154,7 @@ void OT_K(ot_block_depthwise)(const ot_block_conv *v, const float *x, const floa
                   .bias = epi->bias,
                   .y = y,
                   .epi = epi,
+                  .bounds = block_bounds_of(epi),
                   .blocks = blocks_of(v->shape.k) };
     k_run(pool, v->shape.n * k.blocks, plane_task, &k);
 }

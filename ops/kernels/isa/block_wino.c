@@ -15,6 +15,7 @@ typedef struct wino {
     const float *x, *u, *w;
     float *y, *pack;
     const ot_epilogue *epi;
+    block_bounds bounds;
     float *scratch;
     int64_t tiles, blocks, scratch_floats; /* tiles of a block at most; blocks of a group */
 } wino;
@@ -258,7 +259,7 @@ static void transform_outputs(const wino *k, const tiles *b, int64_t block)
                     vf v = y[i * k->out + j] + bias;
                     if (e->residual)
                         v += v_load(e->residual + place);
-                    v_store(k->y + place, block_finish(e, v));
+                    v_store(k->y + place, block_clamp(&k->bounds, v));
                 }
         }
     }
@@ -275,6 +276,8 @@ static void multiply(const wino *k, const tiles *b, int64_t xi)
         int64_t first;
         int blocks = panel_at(k->kb, p, &first), most = block_rows(blocks);
         int64_t parts = k_ceil(b->n, most);
+        /* a panel is fetched while the one before it is used; rounding up reads a little more */
+        int ahead_lines = (int)k_ceil(blocks, parts);
         const float *u = k->u + ((b->group * k->xi + xi) * k->kb + first) * OT_BLOCK * k->cg;
         for (int64_t c0 = 0; c0 < k->cb; c0 += MAX_STEPS) {
             int64_t c1 = k_min(k->cb, c0 + MAX_STEPS), steps = k_min(c1, whole) - c0;
@@ -295,11 +298,14 @@ static void multiply(const wino *k, const tiles *b, int64_t xi)
                                  .c = b->m + xi * b->m_xi + (first * b->n + t0) * OT_BLOCK,
                                  .c_row = OT_BLOCK,
                                  .c_block = b->n * OT_BLOCK,
-                                 .more = c0 > 0 };
+                                 .ahead = u + blocks * OT_BLOCK * k->cg * (i + parts) / parts,
+                                 .lines = ahead_lines };
+                if (c0 > 0)
+                    t.start = t.c;
                 if (steps > 0)
                     OT_K(ot_block_micro)(rows, blocks, &t);
                 if (tail && c1 == k->cb) {
-                    t.more = c1 - c0 > 1 || c0 > 0;
+                    t.start = c1 - c0 > 1 || c0 > 0 ? t.c : NULL;
                     t.a_off = a_off + steps;
                     t.b_off = b_off + steps;
                     t.steps = 1;
@@ -375,6 +381,7 @@ void OT_K(ot_block_wino_run)(const ot_block_conv *v, const float *x, const float
     k.u = packed;
     k.y = y;
     k.epi = epi;
+    k.bounds = block_bounds_of(epi);
     k.scratch = work;
     if (v->shape.n * k.th * k.tw == 0)
         return;

@@ -1,4 +1,4 @@
-#include "../gemm.h"
+#include "gemm_thin.h"
 #include "product.h"
 #include "table.h"
 
@@ -37,6 +37,10 @@ size_t OT_K(ot_gemm_workspace)(int64_t m, int64_t n, int64_t k, int threads)
 
 void OT_K(ot_gemm)(const ot_gemm_args *g, void *work, const ot_kernel_pool *pool)
 {
+    if (OT_K(ot_gemm_is_thin)(g)) {
+        OT_K(ot_gemm_thin)(g, pool);
+        return;
+    }
     for (int64_t m0 = 0; m0 < g->m; m0 += ROWS_AT_ONCE) {
         ot_gemm_args part = *g;
         part.m = k_min(ROWS_AT_ONCE, g->m - m0);

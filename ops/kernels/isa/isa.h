@@ -5,6 +5,10 @@
 
 #include "../kernels.h"
 
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
 #define OT_K_JOIN(x, isa)   x##_##isa
 #define OT_K_EXPAND(x, isa) OT_K_JOIN(x, isa)
 #define OT_K(x)             OT_K_EXPAND(x, OT_ISA)
@@ -46,6 +50,27 @@ OT_INLINE vf v_set(float x)
 OT_INLINE vf v_pick(vi mask, vf a, vf b) /* a where the mask is all ones, else b */
 {
     return (vf)((mask & (vi)a) | (~mask & (vi)b));
+}
+/* The larger and the smaller of bound and v; a NaN in v stays. */
+OT_INLINE vf v_at_least(vf bound, vf v)
+{
+#if defined(__x86_64__) && OT_VL == 16
+    return (vf)_mm512_max_ps((__m512)bound, (__m512)v);
+#elif defined(__x86_64__) && OT_VL == 8
+    return (vf)_mm256_max_ps((__m256)bound, (__m256)v);
+#else
+    return v_pick(v < bound, bound, v);
+#endif
+}
+OT_INLINE vf v_at_most(vf bound, vf v)
+{
+#if defined(__x86_64__) && OT_VL == 16
+    return (vf)_mm512_min_ps((__m512)bound, (__m512)v);
+#elif defined(__x86_64__) && OT_VL == 8
+    return (vf)_mm256_min_ps((__m256)bound, (__m256)v);
+#else
+    return v_pick(v > bound, bound, v);
+#endif
 }
 /* The sum of the lanes, pairwise, in a fixed order. */
 OT_INLINE float v_sum(vf v)
