@@ -267,8 +267,9 @@ OT_API const char *ot_layers_value(ot_layers *l, const char *name);
 /* ---- Sessions: running a model ------------------------------------------------------------------------------------
  */
 
-/* A model made ready to run.  It plans each new set of input shapes once and keeps the plans.  The model must outlive
- * the session, and may not be edited meanwhile. */
+/* A model made ready to run.  It plans each new set of input shapes once and keeps the plans.  A large batch of a model
+ * that treats each sample by itself runs in parts.  The model must outlive the session, and may not be edited
+ * meanwhile. */
 typedef struct ot_session ot_session;
 
 typedef struct ot_session_options {
@@ -318,12 +319,12 @@ typedef struct ot_memory {
 } ot_memory;
 /* Of the plan that was made last; OT_EARG when none was. */
 OT_API ot_status ot_session_memory(const ot_session *s, ot_memory *out);
-/* A step of the plan that was used last, in the order in which they run; OT_EARG when there is no such step. */
 typedef struct ot_step_info {
     const char *node, *op, *kernel;
     int64_t output[4]; /* the dims of its first output, the last four at most, 1 in front */
     double seconds;    /* of its fastest run; 0 without the option `timed` */
 } ot_step_info;
+/* Step i of the plan that was used last, in the order in which they run; OT_EARG when there is no such step. */
 OT_API ot_status ot_session_step(const ot_session *s, int64_t i, ot_step_info *out);
 /* The last plan as text, a line a step: node, operator, shapes, kernel, place, and why a faster kernel declined.  The
  * caller frees it with ot_text_free. */

@@ -33,6 +33,7 @@ set(RUNTIME_SOURCES
     runtime/exec/executor.c
     runtime/exec/explain.c
     runtime/exec/session.c
+    runtime/exec/split.c
     runtime/exec/store.c
     runtime/graph/append.c
     runtime/graph/append_layers.c
@@ -61,6 +62,7 @@ set(RUNTIME_SOURCES
     runtime/graph/plan.c
     runtime/graph/prune.c
     runtime/graph/rename.c
+    runtime/graph/samplewise.c
     runtime/graph/step.c
     runtime/graph/sweep.c
     runtime/graph/symbols.c

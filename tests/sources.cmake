@@ -58,6 +58,7 @@ add_executable(onnxtune-tests tests/doc.c tests/harness.c tests/mutate.c tests/n
     tests/test_shapes.c
     tests/test_signal.c
     tests/test_softmax.c
+    tests/test_split.c
     tests/test_surgery.c
     tests/test_torch.c
     tests/test_train.c)

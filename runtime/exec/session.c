@@ -1,11 +1,14 @@
 #include "exec/executor.h"
 #include "exec/explain.h"
+#include "exec/split.h"
 #include "graph/derive.h"
 
 #include <string.h>
 
 struct ot_session {
     ot_executor *e;
+    ot_split *split; /* NULL: batches run whole */
+    int64_t parts;   /* of the last run or prepare */
     ot_store *store;
     ot_threads *threads;
     ot_workspace workspace;
@@ -66,6 +69,8 @@ ot_status ot_session_create(ot_session **out, const ot_model *m, const ot_sessio
         ot_executor_opts eo = { s->store, s->threads, &s->workspace, opts->memory, opts->timed };
         st = ot_executor_create(&s->e, g, &eo);
     }
+    if (st == OT_OK && !opts->keep_batch && !opts->no_fusion)
+        st = ot_split_create(&s->split, s->e);
     if (st == OT_OK)
         *out = s;
     else
@@ -77,6 +82,7 @@ void ot_session_close(ot_session *s)
 {
     if (!s)
         return;
+    ot_split_close(s->split);
     ot_executor_close(s->e);
     ot_store_close(s->store);
     ot_threads_close(s->threads);
@@ -126,26 +132,39 @@ static ot_status check_count(const ot_session *s, int64_t n)
     return n == want ? OT_OK : ot_fail(OT_EARG, "%lld inputs, the model has %lld", (long long)n, (long long)want);
 }
 
-ot_status ot_session_prepare(ot_session *s, const ot_tensor *inputs, int64_t n)
+/* How the batch is cut; 1: whole. */
+static ot_status count_parts(ot_session *s, const ot_tensor *inputs, int64_t n)
 {
     OT_TRY(check_count(s, n));
-    return ot_executor_prepare(s->e, inputs);
+    s->parts = 1;
+    return s->split ? ot_split_prepare(s->split, inputs, &s->parts) : OT_OK;
+}
+
+ot_status ot_session_prepare(ot_session *s, const ot_tensor *inputs, int64_t n)
+{
+    OT_TRY(count_parts(s, inputs, n));
+    return s->parts > 1 ? OT_OK : ot_executor_prepare(s->e, inputs);
 }
 
 ot_status ot_session_run(ot_session *s, const ot_tensor *inputs, int64_t n)
 {
-    OT_TRY(check_count(s, n));
-    return ot_executor_run(s->e, inputs);
+    OT_TRY(count_parts(s, inputs, n));
+    return s->parts > 1 ? ot_split_run(s->split, inputs) : ot_executor_run(s->e, inputs);
 }
 
 const ot_tensor *ot_session_output(const ot_session *s, int64_t i)
 {
-    return i >= 0 && i < ot_session_output_count(s) ? ot_executor_output(s->e, i) : NULL;
+    if (i < 0 || i >= ot_session_output_count(s))
+        return NULL;
+    return s->parts > 1 ? ot_split_output(s->split, i) : ot_executor_output(s->e, i);
 }
 
 ot_status ot_session_memory(const ot_session *s, ot_memory *out)
 {
-    return ot_executor_memory(s->e, out);
+    OT_TRY(ot_executor_memory(s->e, out));
+    if (s->parts > 1)
+        out->activations += ot_split_bytes(s->split);
+    return OT_OK;
 }
 
 ot_status ot_session_step(const ot_session *s, int64_t i, ot_step_info *out)

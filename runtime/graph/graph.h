@@ -127,6 +127,8 @@ ot_status ot_differentiate(ot_graph *g, ot_val loss, int64_t n, const ot_val *wr
 ot_status ot_prune(ot_graph *g);
 /* fuse.c: BatchNormalization into the preceding Conv, activations and residual sums into Conv; constants only. */
 ot_status ot_fuse(ot_graph *g);
+/* samplewise.c: each sample along dimension 0 of the inputs gives its own sample of the outputs, for certain. */
+bool ot_is_samplewise(const ot_graph *g);
 /* blocks.c: convolutions of constant weights and what follows them work in blocks of 16 channels. */
 ot_status ot_block_layout(ot_graph *g);
 
