@@ -10,6 +10,7 @@
 #define SUITE(id) extern const ot_test id##_tests[];
 #include "suite_list.h"
 #undef SUITE
+extern const ot_test op_table_tests[];
 
 static const struct {
     const char *name;
@@ -18,6 +19,7 @@ static const struct {
 #define SUITE(id) { #id, id##_tests },
 #include "suite_list.h"
 #undef SUITE
+    { "op_table", op_table_tests }, /* the last: it looks at what all others have exercised */
 };
 
 static struct {
@@ -25,6 +27,12 @@ static struct {
     const char *skip;
     char name[256];
 } now;
+static bool everything; /* no words were given */
+
+bool test_runs_everything(void)
+{
+    return everything;
+}
 
 bool test_check(bool ok, const char *file, int line, const char *what)
 {
@@ -103,6 +111,7 @@ static bool asked_for(int argc, char **argv)
 int main(int argc, char **argv)
 {
     int passed = 0, failed = 0, skipped = 0;
+    everything = argc < 2;
     for (size_t s = 0; s < sizeof(suites) / sizeof(suites[0]); s++) {
         for (const ot_test *t = suites[s].tests; t->name; t++) {
             snprintf(now.name, sizeof(now.name), "%s/%s", suites[s].name, t->name);

@@ -23,6 +23,8 @@ bool test_ok(ot_status st, const char *file, int line, const char *what);
 bool test_fails(ot_status st, ot_status want, const char *words, const char *file, int line, const char *what);
 /* Ends the running test as skipped, with the reason; the caller returns. */
 void test_skip(const char *why);
+/* Does this run have every test, or only those that words were given for. */
+bool test_runs_everything(void);
 
 /* The path of shared data, "DIR/name", or NULL (and the test is skipped) when it is not there.  DIR is the environment
  * variable ONNXTUNE_SHARED, which tests/run sets to ../shared beside the checkout.  Valid until the next call. */

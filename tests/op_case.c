@@ -1,4 +1,5 @@
 #include "op_rig.h"
+#include "op_table.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -195,6 +196,7 @@ void op_cases_run(const op_case *rows)
         } else {
             check_values(row);
             op_check_gradients(row);
+            op_table_note_row(row);
         }
         op_say(row, ot_live_blocks() == before, "%lld blocks leak", (long long)(ot_live_blocks() - before));
     }

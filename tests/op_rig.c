@@ -1,4 +1,5 @@
 #include "op_rig.h"
+#include "op_table.h"
 #include "base/rng.h"
 #include "graph/derive.h"
 
@@ -92,20 +93,25 @@ static ot_status add_inputs(op_rig *r, bool symbolic)
     return OT_OK;
 }
 
+ot_status op_row_operator(const ot_op **op, int *opset, const op_case *row)
+{
+    *opset = row->opset ? row->opset : OT_LATEST;
+    ot_status st = ot_find_op(op, row->domain ? row->domain : "", row->op, *opset);
+    if (st == OT_OK || row->domain)
+        return st;
+    if (ot_find_op(op, OT_INTERNAL, row->op, 1) != OT_OK)
+        return ot_find_op(op, "", row->op, *opset);
+    *opset = 1;
+    return OT_OK;
+}
+
 /* The node, in today's form. */
 static ot_status add_node(op_rig *r)
 {
     const op_case *row = r->row;
-    int opset = row->opset ? row->opset : OT_LATEST;
+    int opset;
     const ot_op *op;
-    ot_status st = ot_find_op(&op, row->domain ? row->domain : "", row->op, opset);
-    if (st != OT_OK && !row->domain) {
-        opset = 1;
-        if (ot_find_op(&op, OT_INTERNAL, row->op, 1) != OT_OK)
-            return ot_find_op(&op, "", row->op, row->opset ? row->opset : OT_LATEST);
-    } else if (st != OT_OK) {
-        return st;
-    }
+    OT_TRY(op_row_operator(&op, &opset, row));
     ot_build b = { .g = r->g, .prefix = "n", .layer = -1 };
     const char *names[OP_MAX_OUT];
     char text[OP_MAX_OUT][16];
@@ -151,6 +157,7 @@ ot_status op_rig_open(op_rig *r, const op_case *row, ot_dtype real, int threads,
 ot_status op_rig_start(op_rig *r)
 {
     OT_TRY(ot_prune(r->g));
+    op_table_note_graph(r->g);
     ot_executor_opts o = { .store = r->store, .threads = r->threads, .workspace = &r->work };
     ot_graph *g = r->g;
     r->g = NULL;

@@ -21,6 +21,8 @@ typedef struct op_rig {
     ot_tensor feed[OP_MAX_IN + OP_MAX_OUT]; /* views, in the order of the graph's inputs */
 } op_rig;
 
+/* The operator that the row is about, and the opset that its node is bound by. */
+ot_status op_row_operator(const ot_op **op, int *opset, const op_case *row);
 /* A graph with the row's node; close it also when this fails.  for_gradient: composites without a gradient are
  * expanded.
  */

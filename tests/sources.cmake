@@ -1,7 +1,17 @@
 # One program holds all suites that run inside the process; tests/run adds the scripts.
 enable_testing()
-add_executable(onnxtune-tests tests/doc.c tests/harness.c tests/mutate.c tests/net.c tests/op_case.c tests/op_case_gradient.c tests/op_rig.c tests/pictures.c tests/reshape_model.c tests/wire_data.c
+add_executable(onnxtune-tests
+    tests/doc.c
+    tests/harness.c
     tests/kernel_rig.c
+    tests/mutate.c
+    tests/net.c
+    tests/op_case.c
+    tests/op_case_gradient.c
+    tests/op_rig.c
+    tests/op_table.c
+    tests/pictures.c
+    tests/reshape_model.c
     tests/test_arrange.c
     tests/test_augment.c
     tests/test_base.c
@@ -61,10 +71,13 @@ add_executable(onnxtune-tests tests/doc.c tests/harness.c tests/mutate.c tests/n
     tests/test_split.c
     tests/test_surgery.c
     tests/test_torch.c
-    tests/test_train.c)
+    tests/test_train.c
+    tests/test_zero_gradient.c
+    tests/wire_data.c)
 target_include_directories(onnxtune-tests PRIVATE . runtime tests ${PROTO_INCLUDE} ${PROTOBUF_C_INCLUDE})
 set_source_files_properties(tests/pictures.c PROPERTIES INCLUDE_DIRECTORIES "${STB_INCLUDE}" COMPILE_OPTIONS -w)
-target_compile_definitions(onnxtune-tests PRIVATE TEST_NODE_LIST="${CMAKE_SOURCE_DIR}/tests/onnx_node.txt"
+target_compile_definitions(onnxtune-tests PRIVATE TEST_OPERATORS="${CMAKE_SOURCE_DIR}/docs/operators.md"
+                                                   TEST_NODE_LIST="${CMAKE_SOURCE_DIR}/tests/onnx_node.txt"
                                                    TEST_SHAPES="${CMAKE_SOURCE_DIR}/tests/onnx_shapes.txt")
 target_link_libraries(onnxtune-tests PRIVATE onnxtune_static warnings)
 add_test(NAME suites COMMAND onnxtune-tests)

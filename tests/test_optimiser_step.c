@@ -1,6 +1,6 @@
 /* Steps of optimisers against PyTorch: four steps of each in double, through slots and bindings as training runs them.
  * The wanted parameters were printed by torch.optim 2 from the same numbers. */
-#include "op_case.h"
+#include "op_table.h"
 
 #include "exec/executor.h"
 
@@ -107,6 +107,7 @@ static ot_status build(rig *r, const path *p, ot_dtype t)
         ot_graph_close(g);
         return b.st;
     }
+    op_table_note_graph(g);
     ot_executor_opts o = { .store = r->store, .workspace = &r->work };
     return ot_executor_create(&r->e, g, &o);
 }
