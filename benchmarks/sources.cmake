@@ -11,3 +11,7 @@ target_link_libraries(dump_gradients PRIVATE onnxtune_static warnings)
 # For benchmarks/compare_ort.py: make run_on_request.
 add_executable(run_on_request EXCLUDE_FROM_ALL benchmarks/run_on_request.c)
 target_link_libraries(run_on_request PRIVATE onnxtune_static warnings)
+
+# For benchmarks/compare_torch_step.py: make step_on_request.
+add_executable(step_on_request EXCLUDE_FROM_ALL benchmarks/step_on_request.c)
+target_link_libraries(step_on_request PRIVATE onnxtune_static warnings)

@@ -209,6 +209,8 @@ static ot_status finish(ot_graph **out, ot_graph *g, ot_status st)
     if (st == OT_OK)
         st = ot_fuse(g);
     if (st == OT_OK)
+        st = ot_block_layout(g);
+    if (st == OT_OK)
         *out = g;
     else
         ot_graph_close(g);
