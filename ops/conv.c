@@ -71,8 +71,7 @@ static ot_status conv_prepare(ot_prep *p)
     OT_TRY(ot_conv_read(&size, p->node, p->x[0], p->x[1]));
     OT_TRY(ot_read_activation(p->node, &s->epi));
     s->shape = ot_conv_shape_of(&size);
-    if (p->constant[1]) /* weights that train would have to be transformed again at every step */
-        s->shape.way = ot_conv_choose(&s->shape);
+    s->shape.way = p->constant[1] ? ot_conv_choose(&s->shape) : ot_conv_choose_once(&s->shape);
     snprintf(form, sizeof(form), "conv %s %lld %d", ot_kernels_isa(), (long long)size.group, (int)s->shape.way);
     s->packed = ot_prep_packed(p, 1, form, ot_conv_packed_size(&s->shape), &st);
     p->scratch = ot_conv_workspace(&s->shape, s->packed ? OT_CONV_FORWARD_PACKED : OT_CONV_FORWARD, p->threads);

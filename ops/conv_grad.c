@@ -35,6 +35,7 @@ static ot_status grad_prepare(ot_prep *p, int at_x, int at_w, ot_conv_pass pass)
         return OT_ENOMEM;
     OT_TRY(ot_conv_read(&size, p->node, p->x[at_x], p->x[at_w]));
     s->shape = ot_conv_shape_of(&size);
+    s->shape.way = ot_conv_choose_once(&s->shape);
     p->scratch = ot_conv_workspace(&s->shape, pass, p->threads);
     return OT_OK;
 }

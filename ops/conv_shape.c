@@ -215,6 +215,16 @@ ot_conv_shape ot_conv_shape_of(const ot_conv_size *s)
     return out;
 }
 
+#define TILES_OF_A_RUN 64 /* 4x4 outputs over which transforming filters for one run pays */
+
+ot_conv_way ot_conv_choose_once(const ot_conv_shape *s)
+{
+    int64_t tiles = s->n;
+    for (int d = 0; d < s->spatial; d++)
+        tiles *= (s->out[d] + 3) / 4;
+    return tiles >= TILES_OF_A_RUN ? ot_conv_choose(s) : OT_CONV_DIRECT;
+}
+
 const char *ot_conv_declines(const ot_prep *p, const ot_fact *x, const ot_fact *w)
 {
     const char *why = ot_float32_only(p);

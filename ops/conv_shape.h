@@ -68,6 +68,8 @@ ot_status ot_conv_read(ot_conv_size *s, const ot_node *n, const ot_fact *x, cons
 ot_status ot_conv_read_run(ot_conv_size *s, const ot_node *n, const ot_tensor *x, const ot_tensor *w);
 /* For ops/kernels; spatial is at most 3. */
 ot_conv_shape ot_conv_shape_of(const ot_conv_size *s);
+/* The way for weights that change with every run, whose filters are transformed each time. */
+ot_conv_way ot_conv_choose_once(const ot_conv_shape *s);
 /* The three products in double; y, dx and dw are written. */
 void ot_conv_double(const ot_run *r, const ot_conv_size *s, const double *x, const double *w, double *y);
 void ot_conv_data_double(const ot_run *r, const ot_conv_size *s, const double *dy, const double *w, double *dx);
