@@ -65,27 +65,42 @@ static void spread(const ot_tensor *c, float beta, const gemm_size *s, float *y)
             y[i * s->n + j] = beta * v[i * step[0] + j * step[1]];
 }
 
+static ot_gemm_args args_of(const ot_run *r)
+{
+    const gemm_size s = size_of(r->node, r->x[0].dim, r->x[1].dim);
+    return (ot_gemm_args){ .m = s.m,
+                           .n = s.n,
+                           .k = s.k,
+                           .a = r->x[0].data,
+                           .a_row = s.trans_a ? 1 : s.k,
+                           .a_col = s.trans_a ? s.m : 1,
+                           .b = r->x[1].data,
+                           .b_row = s.trans_b ? 1 : s.n,
+                           .b_col = s.trans_b ? s.k : 1,
+                           .c = r->y[0].data,
+                           .ldc = s.n,
+                           .alpha = (float)ot_attr_float(r->node, "alpha", 1) };
+}
+
+/* C is one row that is added as it is. */
+static bool is_row(const ot_node *node, int rank, const int64_t *dim, int64_t n)
+{
+    int64_t count = 1;
+    for (int d = 0; d < rank; d++)
+        count *= dim[d];
+    return ot_attr_float(node, "beta", 1) == 1 && count == n && (rank == 1 || (rank == 2 && dim[0] == 1));
+}
+
 static ot_status gemm_fast(const ot_run *r)
 {
     const ot_kernel_pool pool = ot_pool_of(r);
     const gemm_size s = size_of(r->node, r->x[0].dim, r->x[1].dim);
     const float beta = (float)ot_attr_float(r->node, "beta", 1);
+    ot_gemm_args g = args_of(r);
     if (s.m == 0 || s.n == 0)
         return OT_OK;
-    ot_gemm_args g = { .m = s.m,
-                       .n = s.n,
-                       .k = s.k,
-                       .a = r->x[0].data,
-                       .a_row = s.trans_a ? 1 : s.k,
-                       .a_col = s.trans_a ? s.m : 1,
-                       .b = r->x[1].data,
-                       .b_row = s.trans_b ? 1 : s.n,
-                       .b_col = s.trans_b ? s.k : 1,
-                       .c = r->y[0].data,
-                       .ldc = s.n,
-                       .alpha = (float)ot_attr_float(r->node, "alpha", 1) };
     const ot_tensor *c = ot_has_x(r, 2) ? &r->x[2] : NULL;
-    if (c && beta == 1 && ot_tensor_count(c) == s.n && (c->rank == 1 || c->dim[0] == 1)) {
+    if (c && is_row(r->node, c->rank, c->dim, s.n)) {
         g.epi.bias_col = c->data;
     } else if (c && beta != 0) {
         spread(c, beta, &s, r->y[0].data);
@@ -93,6 +108,30 @@ static ot_status gemm_fast(const ot_run *r)
     }
     ot_gemm(&g, r->scratch, &pool);
     return OT_OK;
+}
+
+static const char *packed_declines(const ot_prep *p)
+{
+    const gemm_size s = size_of(p->node, p->x[0]->dim, p->x[1]->dim);
+    const ot_fact *c = p->n_in > 2 ? p->x[2] : NULL;
+    if (s.k == 0 || s.n == 0)
+        return "an empty tensor";
+    if (ot_attr_float(p->node, "alpha", 1) != 1 || (c && !is_row(p->node, c->rank, c->dim, s.n)))
+        return "alpha, beta or the shape of C";
+    return ot_packed_product_declines(p, s.m, s.trans_a);
+}
+
+static ot_status packed_prepare(ot_prep *p)
+{
+    const gemm_size s = size_of(p->node, p->x[0]->dim, p->x[1]->dim);
+    return ot_packed_product_prepare(p, s.n, s.k);
+}
+
+static ot_status packed_run(const ot_run *r)
+{
+    ot_gemm_args g = args_of(r);
+    g.epi.bias_col = ot_has_x(r, 2) ? r->x[2].data : NULL;
+    return ot_packed_product_run(r, &g);
 }
 
 static ot_status gemm_reference(const ot_run *r)
@@ -142,6 +181,7 @@ static void gemm_differentiate(ot_build *b)
 }
 
 static const ot_kernel gemm_kernels[] = {
+    { .name = "packed", .declines = packed_declines, .prepare = packed_prepare, .run = packed_run },
     { .name = "gemm", .declines = ot_product_declines, .prepare = gemm_prepare, .run = gemm_fast },
     { .name = "reference", .run = gemm_reference, .in_double = true },
     { 0 },

@@ -130,24 +130,29 @@ static product product_of_run(const ot_run *r)
     return product_of(r->node, r->x[0].rank, r->x[0].dim, r->x[1].rank, r->x[1].dim);
 }
 
+static ot_gemm_args args_of(const ot_run *r, const product *p, int64_t i)
+{
+    int64_t a, b;
+    places(p, i, &a, &b);
+    return (ot_gemm_args){ .m = p->m,
+                           .n = p->n,
+                           .k = p->k,
+                           .a = (const float *)r->x[0].data + a * p->m * p->k,
+                           .a_row = p->trans_a ? 1 : p->k,
+                           .a_col = p->trans_a ? p->m : 1,
+                           .b = (const float *)r->x[1].data + b * p->k * p->n,
+                           .b_row = p->trans_b ? 1 : p->n,
+                           .b_col = p->trans_b ? p->k : 1,
+                           .c = (float *)r->y[0].data + i * p->m * p->n,
+                           .ldc = p->n,
+                           .alpha = 1 };
+}
+
 static void one_product(void *ctx, int64_t i, int worker)
 {
     const job *j = ctx;
     const product *p = &j->p;
-    int64_t a, b;
-    places(p, i, &a, &b);
-    ot_gemm_args g = { .m = p->m,
-                       .n = p->n,
-                       .k = p->k,
-                       .a = (const float *)j->r->x[0].data + a * p->m * p->k,
-                       .a_row = p->trans_a ? 1 : p->k,
-                       .a_col = p->trans_a ? p->m : 1,
-                       .b = (const float *)j->r->x[1].data + b * p->k * p->n,
-                       .b_row = p->trans_b ? 1 : p->n,
-                       .b_col = p->trans_b ? p->k : 1,
-                       .c = (float *)j->r->y[0].data + i * p->m * p->n,
-                       .ldc = p->n,
-                       .alpha = 1 };
+    ot_gemm_args g = args_of(j->r, p, i);
     ot_gemm(&g, (char *)j->r->scratch + (size_t)worker * j->work, j->pool);
 }
 
@@ -162,10 +167,16 @@ static size_t work_of(const product *p, int threads)
     return (ot_gemm_workspace(p->m, p->n, p->k, many(p, threads) ? 1 : threads) + 63) / 64 * 64;
 }
 
-static ot_status matmul_prepare(ot_prep *p)
+static product collapsed(const ot_prep *p)
 {
     product s = product_of(p->node, p->x[0]->rank, p->x[0]->dim, p->x[1]->rank, p->x[1]->dim);
     collapse(&s);
+    return s;
+}
+
+static ot_status matmul_prepare(ot_prep *p)
+{
+    product s = collapsed(p);
     p->scratch = work_of(&s, p->threads) * (size_t)(many(&s, p->threads) ? p->threads : 1);
     return OT_OK;
 }
@@ -186,6 +197,28 @@ static ot_status matmul_fast(const ot_run *r)
     for (int64_t i = 0; i < batch_of(&j.p); i++)
         one_product(&j, i, 0);
     return OT_OK;
+}
+
+static const char *packed_declines(const ot_prep *p)
+{
+    product s = collapsed(p);
+    if (s.rank > 0)
+        return "more than one B";
+    return s.k == 0 || s.n == 0 ? "an empty tensor" : ot_packed_product_declines(p, s.m, s.trans_a);
+}
+
+static ot_status packed_prepare(ot_prep *p)
+{
+    product s = collapsed(p);
+    return ot_packed_product_prepare(p, s.n, s.k);
+}
+
+static ot_status packed_run(const ot_run *r)
+{
+    product p = product_of_run(r);
+    collapse(&p);
+    ot_gemm_args g = args_of(r, &p, 0);
+    return ot_packed_product_run(r, &g);
 }
 
 static void reference_product(const ot_run *r, const product *p, int64_t i)
@@ -324,6 +357,7 @@ static void matmul_differentiate(ot_build *b)
 }
 
 static const ot_kernel matmul_kernels[] = {
+    { .name = "packed", .declines = packed_declines, .prepare = packed_prepare, .run = packed_run },
     { .name = "gemm", .declines = ot_product_declines, .prepare = matmul_prepare, .run = matmul_fast },
     { .name = "reference", .run = matmul_reference, .in_double = true },
     { 0 },

@@ -1,5 +1,7 @@
 #include "product.h"
 
+#include <stdio.h>
+
 ot_status ot_product_type(const ot_infer *c)
 {
     const ot_dtype t = c->x[0]->dtype;
@@ -15,6 +17,43 @@ ot_status ot_product_type(const ot_infer *c)
 const char *ot_product_declines(const ot_prep *p)
 {
     return p->x[0]->dtype == OT_FLOAT ? NULL : "only for float32";
+}
+
+#define FEWEST_ROWS 5 /* thinner products read B as it lies */
+
+const char *ot_packed_product_declines(const ot_prep *p, int64_t m, bool trans_a)
+{
+    if (p->x[0]->dtype != OT_FLOAT)
+        return "only for float32";
+    if (!p->packs || !p->weight || !p->weight[1] || !p->constant[1])
+        return "weights that change";
+    if (trans_a)
+        return "A is transposed";
+    return m < FEWEST_ROWS ? "too few rows to pack for" : NULL;
+}
+
+ot_status ot_packed_product_prepare(ot_prep *p, int64_t n, int64_t k)
+{
+    char form[64];
+    ot_status st;
+    ot_packed **packed = p->state = ot_calloc(1, sizeof(*packed));
+    if (!packed)
+        return OT_ENOMEM;
+    snprintf(form, sizeof(form), "product %s %lld %lld", ot_kernels_isa(), (long long)n, (long long)k);
+    *packed = ot_prep_packed(p, 1, form, ot_gemm_packed_size(n, k), &st);
+    return st;
+}
+
+ot_status ot_packed_product_run(const ot_run *r, const ot_gemm_args *g)
+{
+    ot_packed *packed = *(ot_packed **)r->state;
+    const ot_kernel_pool pool = ot_pool_of(r);
+    if (packed->version != r->version[1]) {
+        ot_gemm_pack(g->n, g->k, g->b, g->b_row, g->b_col, packed->data, &pool);
+        packed->version = r->version[1];
+    }
+    ot_gemm_by_packed(g, packed->data, &pool);
+    return OT_OK;
 }
 
 double ot_dot(const ot_matrix *a, const ot_matrix *b, int64_t i, int64_t j, int64_t k)

@@ -10,6 +10,13 @@ ot_status ot_product_type(const ot_infer *c);
 /* NULL for float32. */
 const char *ot_product_declines(const ot_prep *p);
 
+/* Kernels for a B that is a weight, packed once for all runs; their state is a pointer to an ot_packed.
+ * declines: NULL, or why they do not take a product of m rows; prepare and run: of B [k][n] in whatever order g says.
+ */
+const char *ot_packed_product_declines(const ot_prep *p, int64_t m, bool trans_a);
+ot_status ot_packed_product_prepare(ot_prep *p, int64_t n, int64_t k);
+ot_status ot_packed_product_run(const ot_run *r, const ot_gemm_args *g);
+
 /* Element (i, j) is element at + i * row + j * col of the tensor. */
 typedef struct ot_matrix {
     const ot_tensor *t;

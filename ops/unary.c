@@ -90,6 +90,7 @@ D(reciprocal, y, -y *y)
 ROW(reciprocal, 1 / x)
 F(erf, erf(x))
 D(erf, x, 2 / sqrt(PI) * exp(-x * x))
+CALL_ROW(erf, ot_row_erf)
 F(sigmoid, sigmoid_of(x))
 D(sigmoid, y, y *(1 - y))
 CALL_ROW(sigmoid, ot_row_sigmoid)
@@ -155,6 +156,7 @@ F(shrink, x<-b ? x + a : x> b ? x - a : 0)
 D(shrink, x, x<-b || x> b ? 1 : 0)
 F(gelu, 0.5 * x * (1 + erf(x * sqrt(0.5))))
 D(gelu, x, 0.5 * (1 + erf(x * sqrt(0.5))) + x * exp(-0.5 * x * x) / sqrt(2 * PI))
+CALL_ROW(gelu, ot_row_gelu)
 #define GELU_INNER (sqrt(2 / PI) * (x + 0.044715 * x * x * x))
 F(gelu_tanh, 0.5 * x * (1 + tanh(GELU_INNER)))
 D(gelu_tanh, x,
@@ -175,10 +177,10 @@ static const function functions[] = {
     { "Cos", FD(cos) },
     { "Cosh", FD(cosh) },
     { "Elu", FD(elu), .key = { "alpha" }, .otherwise = { 1 } },
-    { "Erf", FD(erf) },
+    { "Erf", FD(erf), .row = erf_row },
     { "Exp", FD(exp), .reads_y = true, .row = exp_row, .grad_row = exp_grad_row },
     { "Floor", .f = floor_f },
-    { "Gelu", FD(gelu) },
+    { "Gelu", FD(gelu), .row = gelu_row },
     { "HardSigmoid", FD(hard_sigmoid), .key = { "alpha", "beta" }, .otherwise = { 0.2, 0.5 } },
     { "HardSwish", FD(hard_swish), .row = hard_swish_row, .grad_row = hard_swish_grad_row },
     { "LeakyRelu", FD(leaky), .row = leaky_row, .grad_row = leaky_grad_row, .key = { "alpha" }, .otherwise = { 0.01 } },

@@ -232,7 +232,7 @@ static void each_function(const ot_kernel_pool *pool)
     static const float special[] = { 0, -0.0f, INFINITY, -INFINITY, NAN, 88.72f, 88.73f, 100, -87.3f, -110, 1e-30f };
     enum { M = 20011 };
     float *x = kernel_floats(M), *y = kernel_floats(M);
-    double most[3] = { 0 };
+    double most[4] = { 0 };
     (void)pool;
     for (int i = 0; i < M; i++)
         x[i] = (float)(i - M / 2) * (88.0f / (M / 2)) * (i % 3 == 0 ? 0.01f : 0.99f);
@@ -246,8 +246,17 @@ static void each_function(const ot_kernel_pool *pool)
     ot_row_tanh(M, x, y);
     for (int i = 0; i < M; i++)
         most[2] = fmax(most[2], ulps(tanh(x[i]), y[i]));
-    if (!CHECK(most[0] <= 2 && most[1] <= 4 && most[2] <= 4))
-        printf("    %s: exp %.2f, sigmoid %.2f, tanh %.2f ulp\n", ot_kernels_isa(), most[0], most[1], most[2]);
+    for (int i = 16; i < M; i++)
+        x[i] = (float)(i - M / 2) * (5.0f / (M / 2));
+    ot_row_erf(M, x, y);
+    for (int i = 0; i < M; i++)
+        most[3] = fmax(most[3], ulps(erf(x[i]), y[i]));
+    ot_row_gelu(M, x, y);
+    for (int i = 16; i < M; i++) /* 1 + erf cancels on the left */
+        CHECK(fabs(0.5 * x[i] * (1 + erf(x[i] * sqrt(0.5))) - y[i]) <= 4e-7 * (1 + fabs((double)x[i])));
+    if (!CHECK(most[0] <= 2 && most[1] <= 4 && most[2] <= 4 && most[3] <= 2))
+        printf("    %s: exp %.2f, sigmoid %.2f, tanh %.2f, erf %.2f ulp\n", ot_kernels_isa(), most[0], most[1], most[2],
+               most[3]);
     ot_free(x), ot_free(y);
 }
 

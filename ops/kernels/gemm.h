@@ -23,4 +23,12 @@ typedef struct ot_gemm_args {
 size_t ot_gemm_workspace(int64_t m, int64_t n, int64_t k, int threads);
 void ot_gemm(const ot_gemm_args *g, void *work, const ot_kernel_pool *pool);
 
+/* The same with a B that was packed once for many runs: a_col and alpha are 1, beta is 0, and of the epilogue only
+ * bias_col and the activation count; b is not read.  The packed form depends on the instruction set, n and k; it is
+ * never to be stored. */
+size_t ot_gemm_packed_size(int64_t n, int64_t k); /* in bytes */
+void ot_gemm_pack(int64_t n, int64_t k, const float *b, int64_t b_row, int64_t b_col, float *packed,
+                  const ot_kernel_pool *pool);
+void ot_gemm_by_packed(const ot_gemm_args *g, const float *packed, const ot_kernel_pool *pool);
+
 #endif

@@ -13,7 +13,9 @@ void ot_row_sub(int64_t n, const float *a, const float *b, float *y);
 void ot_row_mul(int64_t n, const float *a, const float *b, float *y);
 void ot_row_scale(int64_t n, float scale, float shift, const float *x, float *y); /* y = scale * x + shift */
 void ot_row_axpy(int64_t n, float a, const float *x, float *y);                   /* y += a * x */
-void ot_row_exp(int64_t n, const float *x, float *y); /* within 2 ulp, denormals flush to 0 */
+void ot_row_exp(int64_t n, const float *x, float *y);  /* within 2 ulp, denormals flush to 0 */
+void ot_row_erf(int64_t n, const float *x, float *y);  /* within 2 ulp */
+void ot_row_gelu(int64_t n, const float *x, float *y); /* x / 2 (1 + erf(x / sqrt 2)) */
 void ot_row_sigmoid(int64_t n, const float *x, float *y);
 void ot_row_tanh(int64_t n, const float *x, float *y);
 /* The sum, in float lanes of blocks of 4096 and in double over the blocks. */

@@ -13,6 +13,10 @@
 #define OT_KERNEL_LIST(V, R) \
     R(size_t, ot_gemm_workspace, (int64_t m, int64_t n, int64_t k, int threads), (m, n, k, threads)) \
     V(ot_gemm, (const ot_gemm_args *g, void *work, const ot_kernel_pool *pool), (g, work, pool)) \
+    R(size_t, ot_gemm_packed_size, (int64_t n, int64_t k), (n, k)) \
+    V(ot_gemm_pack, (int64_t n, int64_t k, const float *b, int64_t b_row, int64_t b_col, float *packed, \
+      const ot_kernel_pool *pool), (n, k, b, b_row, b_col, packed, pool)) \
+    V(ot_gemm_by_packed, (const ot_gemm_args *g, const float *packed, const ot_kernel_pool *pool), (g, packed, pool)) \
     R(ot_conv_way, ot_conv_choose, (const ot_conv_shape *s), (s)) \
     R(size_t, ot_conv_packed_size, (const ot_conv_shape *s), (s)) \
     V(ot_conv_pack_weights, (const ot_conv_shape *s, const float *w, float *packed, const ot_kernel_pool *pool), \
@@ -66,6 +70,8 @@
     V(ot_row_scale, (int64_t n, float scale, float shift, const float *x, float *y), (n, scale, shift, x, y)) \
     V(ot_row_axpy, (int64_t n, float a, const float *x, float *y), (n, a, x, y)) \
     V(ot_row_exp, (int64_t n, const float *x, float *y), (n, x, y)) \
+    V(ot_row_erf, (int64_t n, const float *x, float *y), (n, x, y)) \
+    V(ot_row_gelu, (int64_t n, const float *x, float *y), (n, x, y)) \
     V(ot_row_sigmoid, (int64_t n, const float *x, float *y), (n, x, y)) \
     V(ot_row_tanh, (int64_t n, const float *x, float *y), (n, x, y)) \
     R(double, ot_row_sum, (int64_t n, const float *x), (n, x)) \

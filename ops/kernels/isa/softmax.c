@@ -25,6 +25,16 @@ void OT_K(ot_row_exp)(int64_t n, const float *x, float *y)
     MAP(n, x, y, v_exp);
 }
 
+void OT_K(ot_row_erf)(int64_t n, const float *x, float *y)
+{
+    MAP(n, x, y, v_erf);
+}
+
+void OT_K(ot_row_gelu)(int64_t n, const float *x, float *y)
+{
+    MAP(n, x, y, v_gelu);
+}
+
 void OT_K(ot_row_sigmoid)(int64_t n, const float *x, float *y)
 {
     MAP(n, x, y, v_sigmoid);

@@ -49,4 +49,32 @@ OT_INLINE vf v_tanh(vf x)
     return v_pick(size < 0.5f, small, v_pick(x < 0.0f, -big, big));
 }
 
+/* Below 1 as x + x P(x^2), above as 1 - e^Q(|x|), where erf rounds to 1 from 4 on; P and Q are Chebyshev fits of
+ * erf(x) / x - 1 and of ln erfc(x). */
+OT_INLINE vf v_erf(vf x)
+{
+    static const float small[] = { 0.12837916612625122f,    -0.37612637877464294f,  0.11283782869577408f,
+                                   -0.026865437626838684f,  0.005221053492277861f,  -0.0008484396385028958f,
+                                   0.00011268253729213029f, -9.673590284364764e-06f };
+    static const float big[] = { 0.0004005004884675145f, -1.1306045055389404f,    -0.6310888528823853f,
+                                 -0.1109074205160141f,   0.026999497786164284f,   -0.005021044984459877f,
+                                 0.0006733375485055149f, -6.006879630149342e-05f, 3.0952046472521033e-06f,
+                                 -6.582858702586236e-08f };
+    vf size = v_pick(x < 0.0f, -x, x), t = v_pick(size > 4.0f, v_set(4.0f), size), q = x * x;
+    vf p = v_set(small[7]), e = v_set(big[9]);
+    for (int i = 6; i >= 0; i--)
+        p = p * q + small[i];
+    for (int i = 8; i >= 0; i--)
+        e = e * t + big[i];
+    vf tail = 1.0f - v_exp(e);
+    vf y = v_pick(size < 1.0f, x + x * p, v_pick(x < 0.0f, -tail, tail));
+    return v_pick(x != x, x, y);
+}
+
+/* x / 2 (1 + erf(x / sqrt 2)) */
+OT_INLINE vf v_gelu(vf x)
+{
+    return 0.5f * x * (1.0f + v_erf(x * 0.70710678118654752f));
+}
+
 #endif
