@@ -66,6 +66,10 @@ set(OPS_SOURCES
     ops/quantize_products.c
     ops/random.c
     ops/range.c
+    ops/recurrent.c
+    ops/recurrent_fast.c
+    ops/recurrent_fast_grad.c
+    ops/recurrent_reference.c
     ops/reduce.c
     ops/registry.c
     ops/relu.c

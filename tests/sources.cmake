@@ -54,6 +54,7 @@ add_executable(onnxtune-tests
     tests/test_pool.c
     tests/test_quantize.c
     tests/test_random.c
+    tests/test_recurrent.c
     tests/test_reduce.c
     tests/test_regions.c
     tests/test_relu.c
