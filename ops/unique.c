@@ -138,9 +138,11 @@ static ot_status unique_infer(ot_infer *c)
 /* Scratch: order of the slices; then of each group the first slice; of each slice its group. */
 static ot_status unique_prepare(ot_prep *p)
 {
-    int64_t n = 0;
-    ot_count(&n, p->x[0]->rank, p->x[0]->dim);
-    p->scratch = 3 * (size_t)n * sizeof(int64_t);
+    ot_tensor x = { .dtype = p->x[0]->dtype, .rank = p->x[0]->rank };
+    slices s;
+    memcpy(x.dim, p->x[0]->dim, sizeof(x.dim));
+    OT_TRY(slices_of(&s, p->node, &x));
+    p->scratch = 3 * (size_t)s.n * sizeof(int64_t);
     return OT_OK;
 }
 

@@ -474,7 +474,8 @@ static ot_status change_input(Onnx__GraphProto *g, mutate_rng *r)
     if (!g->n_input)
         return OT_OK;
     Onnx__ValueInfoProto *v = g->input[mutate_below(r, (int64_t)g->n_input)];
-    Onnx__TypeProto__Tensor *t = v->type ? v->type->tensor_type : NULL;
+    bool tensor = v->type && v->type->value_case == ONNX__TYPE_PROTO__VALUE_TENSOR_TYPE;
+    Onnx__TypeProto__Tensor *t = tensor ? v->type->tensor_type : NULL;
     if (!t || !t->shape || one_in(r, 5)) {
         int rank = some_dims(r, dim, -1);
         for (int i = 0; i < rank; i++)

@@ -2,6 +2,7 @@
 enable_testing()
 add_executable(onnxtune-tests
     tests/doc.c
+    tests/feed.c
     tests/harness.c
     tests/kernel_rig.c
     tests/mutate.c
@@ -46,6 +47,7 @@ add_executable(onnxtune-tests
     tests/test_metadata.c
     tests/test_model.c
     tests/test_movement.c
+    tests/test_no_memory.c
     tests/test_norm.c
     tests/test_npy.c
     tests/test_old_files.c

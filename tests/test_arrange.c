@@ -182,6 +182,11 @@ static const op_case unique_rows[] = {
       .in = { { .dtype = OT_INT8, OP_DIMS(50, 1), .draw = OP_BETWEEN, .lo = 0, .hi = 2 } },
       OP_WANT(0, 1) },
     { .op = "Unique", .in = { { .dtype = OT_INT8, .constant = true, OP_DIMS(0) } }, .n_out = 4, OP_WANT_DIM(0) },
+    { .op = "Unique",
+      AXIS(0),
+      .in = { OP_F(3, 4, 0) },
+      .n_out = 4,
+      OP_WANT_DIM(1, 4, 0) }, /* equal slices of nothing */
     { .op = "Unique", AXIS(1), .in = { OP_SHAPE(1) }, .fails = "axis 1" },
     { 0 },
 };

@@ -44,6 +44,16 @@ static void put_weight(wire_data *graph, const char *name, int n)
     wire_nest(graph, 5, &t);
 }
 
+/* Dims without data. */
+static void put_claim(wire_data *graph, const char *name, int64_t n)
+{
+    wire_data t = { .n = 0 };
+    wire_int(&t, 1, (uint64_t)n);
+    wire_int(&t, 2, 1);
+    wire_text(&t, 8, name);
+    wire_nest(graph, 5, &t);
+}
+
 /* x, Relu, Identity, `op`: two layers; a weight that nothing reads. */
 static ot_model *make(const char *op, const int *dim)
 {
@@ -120,6 +130,24 @@ static void shared_weights_count_once(void)
     ot_model_close(m);
 }
 
+/* What the dims of weights promise is not always there; the numbers stay at the largest one. */
+static void huge_promises(void)
+{
+    static wire_data g, w;
+    ot_model *m = NULL;
+    ot_layers *l = NULL;
+    put_node(&g, "Mul", "v", "w", "a");
+    put_claim(&g, "v", INT64_MAX);
+    put_claim(&g, "w", INT64_MAX - 1);
+    put_value(&g, 12, "a", NULL, 0);
+    wire_model(&w, &g);
+    if (!CHECK_OK(ot_model_open_memory(&m, w.bytes, w.n)) || !CHECK_OK(ot_layers_open(&l, m, NULL, NULL, 0)))
+        return;
+    CHECK(ot_layers_get(l, 0)->parameters == INT64_MAX && ot_layers_parameters(l) == INT64_MAX);
+    ot_layers_close(l);
+    ot_model_close(m);
+}
+
 static void spec_of_a_model(void)
 {
     static const struct {
@@ -158,6 +186,7 @@ static void version(void)
 const ot_test layer_table_tests[] = { { "layers and shapes", layers_and_shapes },
                                       { "a problem leaves the table", a_problem_leaves_the_table },
                                       { "shared weights count once", shared_weights_count_once },
+                                      { "huge promises", huge_promises },
                                       { "spec of a model", spec_of_a_model },
                                       { "version", version },
                                       { NULL, NULL } };

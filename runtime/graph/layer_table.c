@@ -96,13 +96,20 @@ static int64_t parameter_size(const ot_model *m, const char *name)
     return n > 1 ? n : 0;
 }
 
+/* The dims of a file promise any number of elements. */
+static int64_t sum(int64_t a, int64_t b)
+{
+    int64_t s;
+    return __builtin_add_overflow(a, b, &s) ? INT64_MAX : s;
+}
+
 static ot_status count_parameter(ot_layers *l, ot_layer_info *out, const char *name, ot_strmap *seen)
 {
     int64_t size = parameter_size(l->m, name);
-    out->parameters += size;
+    out->parameters = sum(out->parameters, size);
     if (size == 0 || ot_strmap_get(seen, name, 0))
         return OT_OK; /* a tied weight counts once in the total */
-    l->parameters += size;
+    l->parameters = sum(l->parameters, size);
     return ot_strmap_put(seen, name, 1);
 }
 

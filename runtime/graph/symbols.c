@@ -32,8 +32,7 @@ ot_dim ot_dim_unknown(ot_infer *c)
 
 static const ot_symbol *symbol_at(const ot_graph *g, ot_dim d)
 {
-    int64_t i = d - OT_SYMBOL(0);
-    return ot_is_symbol(d) && i < g->n_symbol ? &g->symbol[i] : NULL;
+    return ot_is_symbol(d) && d - OT_SYMBOL(0) < g->n_symbol ? &g->symbol[d - OT_SYMBOL(0)] : NULL;
 }
 
 ot_dim ot_dim_add(ot_infer *c, ot_dim a, ot_dim b)

@@ -1,0 +1,13 @@
+# Included where ONNXTUNE_FUZZ is on; tests/fuzz.sh builds and runs these.
+if(NOT CMAKE_C_COMPILER_ID MATCHES "Clang")
+  message(FATAL_ERROR "ONNXTUNE_FUZZ needs clang: -DCMAKE_C_COMPILER=clang")
+endif()
+foreach(target fuzz_load fuzz_run)
+  add_executable(${target} tests/fuzz/${target}.c tests/fuzz/fuzz.c tests/feed.c tests/mutate.c)
+  target_include_directories(${target} PRIVATE . runtime tests ${PROTO_INCLUDE} ${PROTOBUF_C_INCLUDE})
+  target_link_libraries(${target} PRIVATE onnxtune_static warnings sanitize)
+  target_link_options(${target} PRIVATE -fsanitize=fuzzer)
+endforeach()
+add_executable(fuzz_seeds tests/fuzz/fuzz_seeds.c tests/mutate.c)
+target_include_directories(fuzz_seeds PRIVATE . runtime tests ${PROTO_INCLUDE} ${PROTOBUF_C_INCLUDE})
+target_link_libraries(fuzz_seeds PRIVATE onnxtune_static warnings)
