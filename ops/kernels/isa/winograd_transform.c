@@ -1,52 +1,16 @@
 /* The transforms of Winograd's F(4x4, 3x3): filters, inputs, outputs. */
 #include "winograd.h"
 #include "transpose.h"
+#include "winograd_points.h"
 
 #include <string.h>
-
-#define A1   0.75f
-#define B1   1.5f
-#define A2   (A1 * A1)
-#define B2   (B1 * B1)
-#define AABB (A2 * B2)
-#define SUM2 (A2 + B2)
-
-/* B' of six values: what each point sees.  d and t are six variables of any vector type. */
-#define INPUT_1D(t, d)                                                                                                 \
-    do {                                                                                                               \
-        t[5] = d[4] - B2 * d[2];                                                                                       \
-        t[2] = A1 * (d[3] - B2 * d[1]);                                                                                \
-        t[1] = t[5] + t[2];                                                                                            \
-        t[2] = t[5] - t[2];                                                                                            \
-        t[5] = d[4] - A2 * d[2];                                                                                       \
-        t[4] = B1 * (d[3] - A2 * d[1]);                                                                                \
-        t[3] = t[5] + t[4];                                                                                            \
-        t[4] = t[5] - t[4];                                                                                            \
-        t[0] = AABB * d[0] - SUM2 * d[2] + d[4];                                                                       \
-        t[5] = AABB * d[1] - SUM2 * d[3] + d[5];                                                                       \
-    } while (0)
-
-/* A' of six products: four outputs. */
-#define OUTPUT_1D(y, m)                                                                                                \
-    do {                                                                                                               \
-        y[0] = m[1] + m[2];                                                                                            \
-        y[1] = m[1] - m[2];                                                                                            \
-        y[2] = m[3] + m[4];                                                                                            \
-        y[3] = m[3] - m[4];                                                                                            \
-        y[5] = A2 * y[0] + B2 * y[2];                                                                                  \
-        y[0] = m[0] + y[0] + y[2];                                                                                     \
-        y[2] = y[5];                                                                                                   \
-        y[5] = (A2 * A1) * y[1] + (B2 * B1) * y[3] + m[5];                                                             \
-        y[1] = A1 * y[1] + B1 * y[3];                                                                                  \
-        y[3] = y[5];                                                                                                   \
-    } while (0)
 
 #define LANES OT_VL /* filters at once: a panel's rows */
 
 /* G of three taps, in double. */
 OT_INLINE void filter_1d(double g[3][LANES], double t[6][LANES])
 {
-    const double a = A1, b = B1, a2 = a * a, b2 = b * b, n0 = 1 / (a2 * b2);
+    const double a = WINO_A1, b = WINO_B1, a2 = a * a, b2 = b * b, n0 = 1 / (a2 * b2);
     const double na = 1 / (2 * a2 * (a2 - b2)), nb = 1 / (2 * b2 * (b2 - a2));
     for (int l = 0; l < LANES; l++) {
         double even = (g[0][l] + a2 * g[2][l]) * na, odd = a * na * g[1][l];
@@ -132,7 +96,7 @@ OT_INLINE void input_across(const float *s, float *out, int64_t stride, int64_t 
     e[0] = *(const v4u *)(s + 16);
     d[4] = __builtin_shufflevector(d[0], e[0], 1, 2, 3, 4);
     d[5] = __builtin_shufflevector(d[1], e[0], 1, 2, 3, 5);
-    INPUT_1D(t, d);
+    WINO4_INPUT(t, d);
     for (int i = 0; i < 6; i++)
         keep4(out + i * stride, t[i], keep);
 }
@@ -148,7 +112,7 @@ static void input_run(const winograd *w, const wino_block *b, const float *x, in
         vf s[6], t[6];
         for (int j = 0; j < 6; j++)
             s[j] = v_load(d[j] + i);
-        INPUT_1D(t, s);
+        WINO4_INPUT(t, s);
         for (int j = 0; j < 6; j++)
             v_store(e[j] + i, t[j]);
     }
@@ -188,12 +152,12 @@ void OT_K(ot_wino_input)(const winograd *w, const wino_block *b, int64_t c)
 /* A of four values: what each point sees of an output. */
 #define GRADIENT_1D(t, y)                                                                                              \
     do {                                                                                                               \
-        t[5] = y[0] + A2 * y[2];                                                                                       \
-        t[2] = A1 * y[1] + (A2 * A1) * y[3];                                                                           \
+        t[5] = y[0] + WINO_A2 * y[2];                                                                                  \
+        t[2] = WINO_A1 * y[1] + (WINO_A2 * WINO_A1) * y[3];                                                            \
         t[1] = t[5] + t[2];                                                                                            \
         t[2] = t[5] - t[2];                                                                                            \
-        t[5] = y[0] + B2 * y[2];                                                                                       \
-        t[4] = B1 * y[1] + (B2 * B1) * y[3];                                                                           \
+        t[5] = y[0] + WINO_B2 * y[2];                                                                                  \
+        t[4] = WINO_B1 * y[1] + (WINO_B2 * WINO_B1) * y[3];                                                            \
         t[3] = t[5] + t[4];                                                                                            \
         t[4] = t[5] - t[4];                                                                                            \
         t[0] = y[0];                                                                                                   \
@@ -282,13 +246,13 @@ static void output_vectors(const wino_block *b, const float *m, float out[4][4][
         vf p[6], y[6];
         for (int i = 0; i < 6; i++)
             p[i] = *(const vf *)(m + (i * 6 + j) * b->m_xi);
-        OUTPUT_1D(y, p);
+        WINO4_OUTPUT(y, p);
         for (int i = 0; i < 4; i++)
             s[i][j] = y[i];
     }
     for (int i = 0; i < 4; i++) {
         vf y[6];
-        OUTPUT_1D(y, s[i]);
+        WINO4_OUTPUT(y, s[i]);
         for (int j = 0; j < 4; j++)
             v_store(out[i][j], y[j]);
     }
