@@ -9,43 +9,17 @@
  * n with g = dy * scale, dscale = sum of dy u, dB = sum of dy over the dims before `axis`; without a scale, dx alone;
  * dm and di (of the further outputs) may be absent. */
 #include "loss.h"
+#include "norm_rows.h"
 #include "kernels/rows.h"
 
 #include <math.h>
 #include <string.h>
 
-typedef struct rows {
-    int64_t rows, n;
-} rows;
-
-static rows rows_of(const ot_node *node, int rank, const int64_t *dim)
-{
-    rows s = { 1, 1 };
-    int64_t axis = ot_attr_int(node, "axis", -1);
-    axis += axis < 0 ? rank : 0;
-    for (int d = 0; d < rank; d++)
-        *(d < axis ? &s.rows : &s.n) *= dim[d];
-    return s;
-}
-
-/* Does s have the dims of x from axis on, and 1s at most before them?  Where symbols leave it open: not if `sure`. */
-static bool fits(const ot_fact *x, const ot_fact *s, int axis, bool sure)
-{
-    const int lead = s->rank - (x->rank - axis);
-    for (int k = 0; k < s->rank; k++) {
-        const ot_dim want = k < lead ? 1 : x->dim[axis + k - lead];
-        const bool open = ot_is_symbol(s->dim[k]) || ot_is_symbol(want);
-        if (s->dim[k] != want && (!open || (sure && (ot_is_symbol(s->dim[k]) || s->dim[k] == 1))))
-            return false;
-    }
-    return lead >= 0;
-}
-
 static ot_status check_affine(const ot_infer *c, int i, const ot_fact *x, int axis)
 {
     OT_TRY(ot_rank_between(c, i, 0, OT_MAX_RANK));
     const ot_fact *s = c->x[i];
-    if (!fits(x, s, axis, false))
+    if (!ot_norm_fits(x, s, axis, false))
         return ot_fail(OT_ESHAPE, "scale or B is %s, wanted are the dims of %s from axis %d on",
                        OT_DIMS(s->rank, s->dim), OT_DIMS(x->rank, x->dim), axis);
     return s->dtype == x->dtype ? OT_OK : ot_fail(OT_ESHAPE, "input %d is %s", i, ot_dtype_name(s->dtype));
@@ -71,7 +45,7 @@ static void layernorm_normalise(ot_build *b)
             ot_build_fail(b, ot_fail(OT_ESHAPE, "scale or B has rank %d, x has %d", s->rank, x->rank));
             return;
         }
-        all_fit &= fits(x, s, axis, true);
+        all_fit &= ot_norm_fits(x, s, axis, true);
     }
     if (all_fit)
         return;
@@ -114,7 +88,7 @@ static float centre(int64_t n, double epsilon, const float *x, float *y, float *
 static void forward_rows(void *ctx, int64_t from, int64_t to)
 {
     const ot_run *r = ctx;
-    const rows s = rows_of(r->node, r->x[0].rank, r->x[0].dim);
+    const ot_norm_rows s = ot_norm_rows_of(r->node, r->x[0].rank, r->x[0].dim);
     const double epsilon = ot_attr_float(r->node, "epsilon", 1e-5);
     for (int64_t i = from; i < to; i++) {
         float *y = (float *)r->y[0].data + i * s.n, mean;
@@ -133,7 +107,7 @@ static void forward_rows(void *ctx, int64_t from, int64_t to)
 
 static ot_status layernorm_fast(const ot_run *r)
 {
-    const rows s = rows_of(r->node, r->x[0].rank, r->x[0].dim);
+    const ot_norm_rows s = ot_norm_rows_of(r->node, r->x[0].rank, r->x[0].dim);
     ot_for_ranges(r, s.rows, OT_GRAIN / (s.n + 1) + 1, forward_rows, (void *)r);
     return OT_OK;
 }
@@ -152,7 +126,7 @@ static void moments(const double *x, int64_t n, double epsilon, double *mean, do
 
 static ot_status layernorm_reference(const ot_run *r)
 {
-    const rows s = rows_of(r->node, r->x[0].rank, r->x[0].dim);
+    const ot_norm_rows s = ot_norm_rows_of(r->node, r->x[0].rank, r->x[0].dim);
     const double *scale = ot_has_x(r, 1) ? r->x[1].data : NULL, *bias = ot_has_x(r, 2) ? r->x[2].data : NULL;
     for (int64_t i = 0; i < s.rows; i++) {
         const double *x = (const double *)r->x[0].data + i * s.n;
@@ -215,13 +189,13 @@ static ot_status grad_infer(ot_infer *c)
 /* Scratch: for each part a row of g and of u, and the sums of dscale and dB. */
 static ot_status grad_prepare(ot_prep *p)
 {
-    const rows s = rows_of(p->node, p->x[1]->rank, p->x[1]->dim);
+    const ot_norm_rows s = ot_norm_rows_of(p->node, p->x[1]->rank, p->x[1]->dim);
     if (!ot_mul(&p->scratch, (size_t)s.n, PARTS * 4 * sizeof(float)))
         return ot_fail(OT_ENOMEM, "rows of %lld", (long long)s.n);
     return OT_OK;
 }
 
-static void grad_row(const ot_run *r, const rows *s, int64_t i, float *g, float *u, float *dscale, float *db)
+static void grad_row(const ot_run *r, const ot_norm_rows *s, int64_t i, float *g, float *u, float *dscale, float *db)
 {
     const float *dy = (const float *)r->x[0].data + i * s->n, *x = (const float *)r->x[1].data + i * s->n;
     float *dx = (float *)r->y[0].data + i * s->n, mean;
@@ -245,7 +219,7 @@ static void grad_row(const ot_run *r, const rows *s, int64_t i, float *g, float 
 static void grad_parts(void *ctx, int64_t from, int64_t to)
 {
     const ot_run *r = ctx;
-    const rows s = rows_of(r->node, r->x[1].rank, r->x[1].dim);
+    const ot_norm_rows s = ot_norm_rows_of(r->node, r->x[1].rank, r->x[1].dim);
     const int64_t each = (s.rows + PARTS - 1) / PARTS;
     for (int64_t part = from; part < to; part++) {
         float *g = (float *)r->scratch + part * 4 * s.n, *u = g + s.n, *dscale = u + s.n, *db = dscale + s.n;
@@ -257,7 +231,7 @@ static void grad_parts(void *ctx, int64_t from, int64_t to)
 
 static ot_status grad_fast(const ot_run *r)
 {
-    const rows s = rows_of(r->node, r->x[1].rank, r->x[1].dim);
+    const ot_norm_rows s = ot_norm_rows_of(r->node, r->x[1].rank, r->x[1].dim);
     ot_for_ranges(r, PARTS, 1, grad_parts, (void *)r);
     for (int k = 1; k < 3 && ot_has_y(r, k); k++) {
         float *sum = r->y[k].data;
@@ -270,7 +244,7 @@ static ot_status grad_fast(const ot_run *r)
 
 static ot_status grad_reference(const ot_run *r)
 {
-    const rows s = rows_of(r->node, r->x[1].rank, r->x[1].dim);
+    const ot_norm_rows s = ot_norm_rows_of(r->node, r->x[1].rank, r->x[1].dim);
     const double *scale = ot_has_x(r, 2) ? r->x[2].data : NULL;
     double *sum[2] = { ot_has_y(r, 1) ? r->y[1].data : NULL, ot_has_y(r, 2) ? r->y[2].data : NULL };
     for (int k = 0; k < 2; k++)

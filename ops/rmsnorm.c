@@ -4,38 +4,11 @@
  * RmsNorm: the same where scale may be absent.
  * RmsNormGrad: (dy, x, scale; axis, epsilon) -> dx = i (g - x i^2 * mean of g x) with g = dy * scale,
  *              dscale = sum of dy x i over the dims before `axis`; scale and dscale may be absent. */
-#include "run.h"
+#include "norm_rows.h"
 #include "kernels/rows.h"
 
 #include <math.h>
 #include <string.h>
-
-typedef struct rows {
-    int64_t rows, n;
-} rows;
-
-static rows rows_of(const ot_node *node, int rank, const int64_t *dim)
-{
-    rows s = { 1, 1 };
-    int64_t axis = ot_attr_int(node, "axis", -1);
-    axis += axis < 0 ? rank : 0;
-    for (int d = 0; d < rank; d++)
-        *(d < axis ? &s.rows : &s.n) *= dim[d];
-    return s;
-}
-
-/* Does s have the dims of x from axis on, and 1s at most before them?  Where symbols leave it open: not if `sure`. */
-static bool fits(const ot_fact *x, const ot_fact *s, int axis, bool sure)
-{
-    const int lead = s->rank - (x->rank - axis);
-    for (int k = 0; k < s->rank; k++) {
-        const ot_dim want = k < lead ? 1 : x->dim[axis + k - lead];
-        const bool open = ot_is_symbol(s->dim[k]) || ot_is_symbol(want);
-        if (s->dim[k] != want && (!open || (sure && (ot_is_symbol(s->dim[k]) || s->dim[k] == 1))))
-            return false;
-    }
-    return lead >= 0;
-}
 
 static ot_status rule(const ot_infer *c, int at_x)
 {
@@ -47,7 +20,7 @@ static ot_status rule(const ot_infer *c, int at_x)
     if (!scale)
         return OT_OK;
     OT_TRY(ot_rank_between(c, at_x + 1, 0, OT_MAX_RANK));
-    if (!fits(x, scale, axis, false))
+    if (!ot_norm_fits(x, scale, axis, false))
         return ot_fail(OT_ESHAPE, "scale is %s, wanted are the dims of %s from axis %d on",
                        OT_DIMS(scale->rank, scale->dim), OT_DIMS(x->rank, x->dim), axis);
     if (scale->dtype != x->dtype)
@@ -68,7 +41,7 @@ static void rms_normalise(ot_build *b)
     int axis;
     if (x->rank < 1 || scale->rank < 0 || ot_axis(&axis, ot_attr_int(ot_the_node(b), "axis", -1), x->rank) != OT_OK)
         return;
-    if (scale->dtype == x->dtype && fits(x, scale, axis, true))
+    if (scale->dtype == x->dtype && ot_norm_fits(x, scale, axis, true))
         return;
     if (scale->rank > x->rank) {
         ot_build_fail(b, ot_fail(OT_ESHAPE, "scale has rank %d, x has %d", scale->rank, x->rank));
@@ -83,7 +56,7 @@ static void rms_normalise(ot_build *b)
 static void forward_rows(void *ctx, int64_t from, int64_t to)
 {
     const ot_run *r = ctx;
-    const rows s = rows_of(r->node, r->x[0].rank, r->x[0].dim);
+    const ot_norm_rows s = ot_norm_rows_of(r->node, r->x[0].rank, r->x[0].dim);
     const double epsilon = ot_attr_float(r->node, "epsilon", 1e-5);
     for (int64_t i = from; i < to; i++) {
         const float *x = (const float *)r->x[0].data + i * s.n;
@@ -96,7 +69,7 @@ static void forward_rows(void *ctx, int64_t from, int64_t to)
 
 static ot_status rms_fast(const ot_run *r)
 {
-    const rows s = rows_of(r->node, r->x[0].rank, r->x[0].dim);
+    const ot_norm_rows s = ot_norm_rows_of(r->node, r->x[0].rank, r->x[0].dim);
     ot_for_ranges(r, s.rows, OT_GRAIN / (s.n + 1) + 1, forward_rows, (void *)r);
     return OT_OK;
 }
@@ -111,7 +84,7 @@ static double inverse_of(const double *x, int64_t n, double epsilon)
 
 static ot_status rms_reference(const ot_run *r)
 {
-    const rows s = rows_of(r->node, r->x[0].rank, r->x[0].dim);
+    const ot_norm_rows s = ot_norm_rows_of(r->node, r->x[0].rank, r->x[0].dim);
     const double *scale = ot_has_x(r, 1) ? r->x[1].data : NULL;
     for (int64_t i = 0; i < s.rows; i++) {
         const double *x = (const double *)r->x[0].data + i * s.n;
@@ -159,7 +132,7 @@ static ot_status grad_infer(ot_infer *c)
 /* Scratch: for each part a row of g and the sums of dscale. */
 static ot_status grad_prepare(ot_prep *p)
 {
-    const rows s = rows_of(p->node, p->x[1]->rank, p->x[1]->dim);
+    const ot_norm_rows s = ot_norm_rows_of(p->node, p->x[1]->rank, p->x[1]->dim);
     if (!ot_mul(&p->scratch, (size_t)s.n, PARTS * 2 * sizeof(float)))
         return ot_fail(OT_ENOMEM, "rows of %lld", (long long)s.n);
     return OT_OK;
@@ -168,7 +141,7 @@ static ot_status grad_prepare(ot_prep *p)
 static void grad_parts(void *ctx, int64_t from, int64_t to)
 {
     const ot_run *r = ctx;
-    const rows s = rows_of(r->node, r->x[1].rank, r->x[1].dim);
+    const ot_norm_rows s = ot_norm_rows_of(r->node, r->x[1].rank, r->x[1].dim);
     const int64_t each = (s.rows + PARTS - 1) / PARTS;
     const double epsilon = ot_attr_float(r->node, "epsilon", 1e-5);
     for (int64_t part = from; part < to; part++) {
@@ -195,7 +168,7 @@ static void grad_parts(void *ctx, int64_t from, int64_t to)
 
 static ot_status grad_fast(const ot_run *r)
 {
-    const rows s = rows_of(r->node, r->x[1].rank, r->x[1].dim);
+    const ot_norm_rows s = ot_norm_rows_of(r->node, r->x[1].rank, r->x[1].dim);
     ot_for_ranges(r, PARTS, 1, grad_parts, (void *)r);
     if (!ot_has_y(r, 1))
         return OT_OK;
@@ -208,7 +181,7 @@ static ot_status grad_fast(const ot_run *r)
 
 static ot_status grad_reference(const ot_run *r)
 {
-    const rows s = rows_of(r->node, r->x[1].rank, r->x[1].dim);
+    const ot_norm_rows s = ot_norm_rows_of(r->node, r->x[1].rank, r->x[1].dim);
     const double *scale = ot_has_x(r, 2) ? r->x[2].data : NULL;
     double *dscale = ot_has_y(r, 1) ? r->y[1].data : NULL;
     for (int64_t k = 0; k < s.n && dscale; k++)

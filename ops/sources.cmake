@@ -53,6 +53,7 @@ set(OPS_SOURCES
     ops/max_unpool.c
     ops/nms.c
     ops/nonzero.c
+    ops/norm_rows.c
     ops/normalise.c
     ops/onehot.c
     ops/optimiser_step.c

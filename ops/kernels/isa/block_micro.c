@@ -1,14 +1,6 @@
 /* The inner product over blocks: a tile of places by a panel of output channels, in registers. */
 #include "block.h"
 
-#if defined(__x86_64__) && OT_VL == 16
-#define PIN(v) __asm__("" : "+v"(v))
-#elif defined(__x86_64__)
-#define PIN(v) __asm__("" : "+x"(v))
-#else
-#define PIN(v) (void)(v)
-#endif
-
 #if OT_VL == 16
 #define FOR_ROWS(X) X(0) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12) X(13)
 #elif OT_VL == 8
@@ -78,16 +70,16 @@ OT_INLINE void micro(const int rows, const int vectors, const int64_t row, const
         const float *a = t->a + t->a_off[s], *b = t->b + t->b_off[s];
         for (int64_t d = 0; d < t->depth; d++) {
             vf b0 = v_load(b), b1 = { 0 }, b2 = { 0 }, b3 = { 0 };
-            PIN(b0);
+            V_PIN(b0);
             if (vectors > 1) {
                 b1 = v_load(b + OT_VL);
-                PIN(b1);
+                V_PIN(b1);
             }
             if (vectors > 2) {
                 b2 = v_load(b + 2 * OT_VL);
                 b3 = v_load(b + 3 * OT_VL);
-                PIN(b2);
-                PIN(b3);
+                V_PIN(b2);
+                V_PIN(b3);
             }
             FOR_ROWS(ROW_STEP)
             for (int l = 0; l < t->lines; l++, ahead += OT_LINE)

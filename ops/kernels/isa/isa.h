@@ -35,6 +35,15 @@ typedef float v4u __attribute__((vector_size(16), aligned(4), may_alias));
 #define OT_MT   1024 /* most rows of a task's tile, but for a panel's rounding */
 #define OT_LINE 16   /* floats in a cache line */
 
+/* Keeps a loaded vector of B in a register: gcc would fold the load into each multiply-add and read it anew. */
+#if defined(__x86_64__) && OT_VL == 16
+#define V_PIN(v) __asm__("" : "+v"(v))
+#elif defined(__x86_64__)
+#define V_PIN(v) __asm__("" : "+x"(v))
+#else
+#define V_PIN(v) (void)(v)
+#endif
+
 OT_INLINE vf v_load(const float *p)
 {
     return *(const vfu *)p;

@@ -1,14 +1,5 @@
 #include "micro.h"
 
-/* Keeps a loaded vector of B in a register: gcc would fold the load into each multiply-add and read it anew. */
-#if defined(__x86_64__) && OT_VL == 16
-#define PIN(v) __asm__("" : "+v"(v))
-#elif defined(__x86_64__)
-#define PIN(v) __asm__("" : "+x"(v))
-#else
-#define PIN(v) (void)(v)
-#endif
-
 #if OT_VL == 16
 #define FOR_ROWS(X) X(0) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12) X(13)
 #elif OT_VL == 8
@@ -43,10 +34,10 @@ OT_INLINE void micro(const int rows, const int vectors, int64_t depth, const flo
     FOR_ROWS(ROW_LOAD)
     for (int64_t p = 0; p < depth; p++) {
         vf b0 = *(const vf *)b, b1 = { 0 };
-        PIN(b0);
+        V_PIN(b0);
         if (vectors > 1) {
             b1 = *(const vf *)(b + OT_VL);
-            PIN(b1);
+            V_PIN(b1);
         }
         FOR_ROWS(ROW_STEP)
         a += rows;
