@@ -10,7 +10,7 @@ taken away first, so that the reference works from the inputs alone, as onnxtune
 
 NODE and OUTPUT are indices; ".0" is left out.  TYPE is ONNX's number of the element type; a DIM is a number, s where the
 reference found a symbol, or ? where it found nothing.  Values that are no tensors, and those without a known rank, are
-left out.
+left out.  A model whose first input is a picture has a second line, NAME+free: batch, height and width are symbols there.
 """
 import pathlib
 import sys
@@ -40,8 +40,17 @@ def dim_text(dim):
     return "s" if dim.dim_param and not dim.dim_param.startswith("unk__") else "?"
 
 
-def facts(path):
-    model = onnx.load(path, load_external_data=False)
+def free(graph):
+    """Batch, height and width of the first input become symbols; False where it is no picture of known size."""
+    shape = graph.input[0].type.tensor_type.shape if graph.input else None
+    if shape is None or len(shape.dim) != 4 or not shape.dim[3].dim_value > 16:
+        return False
+    for i, name in ((0, "n"), (2, "h"), (3, "w")):
+        shape.dim[i].dim_param = name
+    return True
+
+
+def facts(model):
     strip(model.graph)
     inferred = shape_inference.infer_shapes(model, check_type=False, strict_mode=False, data_prop=True)
     place = {}
@@ -58,12 +67,10 @@ def facts(path):
 def main():
     for folder in sys.argv[1:]:
         for name, path in models(folder):
-            try:
-                found = list(facts(path))
-            except Exception as error:
-                print(f"{path}: {error}", file=sys.stderr)
-                continue
-            print(" ".join([name] + found))
+            model = onnx.load(path, load_external_data=False)
+            print(" ".join([name] + list(facts(model))))
+            if path.suffix == ".onnx" and path.stem == name and free(model.graph):
+                print(" ".join([name + "+free"] + list(facts(model))))
 
 
 main()
