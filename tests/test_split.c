@@ -69,6 +69,13 @@ static void parts(void)
         CHECK_OK(ot_session_run(s, x, 1));
         CHECK(ot_alloc_count() == before);
     }
+    ot_session_close(s);
+    s = NULL;
+    ot_session_options o = OT_SESSION_INIT;
+    o.memory = (size_t)3 << 20; /* a tenth of what the batch takes at once */
+    CHECK(CHECK_OK(ot_session_create(&s, m, &o)) && CHECK_OK(ot_session_run(s, x, 1)));
+    ot_session_close(s);
+    CHECK_OK(ot_session_create(&s, m, NULL));
     for (int64_t i = 0; all && i < n; i++) {
         ot_tensor one = { .dtype = OT_FLOAT, .rank = 4, .dim = { 1, 3, 64, 64 }, .data = data + i * size };
         if (!CHECK_OK(ot_session_run(s, &one, 1)))

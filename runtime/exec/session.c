@@ -70,7 +70,7 @@ ot_status ot_session_create(ot_session **out, const ot_model *m, const ot_sessio
         st = ot_executor_create(&s->e, g, &eo);
     }
     if (st == OT_OK && !opts->keep_batch && !opts->no_fusion)
-        st = ot_split_create(&s->split, s->e);
+        st = ot_split_create(&s->split, s->e, opts->memory);
     if (st == OT_OK)
         *out = s;
     else

@@ -27,7 +27,7 @@ static size_t part_bytes_of(const ot_graph *g)
     return weights / WEIGHTS_SHARE > LEAST_BYTES ? weights / WEIGHTS_SHARE : LEAST_BYTES;
 }
 
-ot_status ot_split_create(ot_split **out, ot_executor *e)
+ot_status ot_split_create(ot_split **out, ot_executor *e, size_t memory)
 {
     const ot_graph *g = ot_executor_graph(e);
     *out = NULL;
@@ -37,6 +37,8 @@ ot_status ot_split_create(ot_split **out, ot_executor *e)
     if (!s)
         return OT_ENOMEM;
     *s = (ot_split){ .e = e, .n_input = g->n_input, .n_output = g->n_output, .part_bytes = part_bytes_of(g) };
+    if (memory && s->part_bytes > memory / 2)
+        s->part_bytes = memory / 2;
     s->shape = ot_calloc((size_t)g->n_input + 1, sizeof(*s->shape));
     s->part = ot_calloc((size_t)g->n_input + 1, sizeof(*s->part));
     s->output = ot_calloc((size_t)g->n_output + 1, sizeof(*s->output));

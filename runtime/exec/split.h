@@ -7,8 +7,9 @@
 
 typedef struct ot_split ot_split;
 
-/* NULL in *out, and OT_OK, where the graph does not allow it.  The executor is not owned. */
-ot_status ot_split_create(ot_split **out, ot_executor *e);
+/* NULL in *out, and OT_OK, where the graph does not allow it.  memory: the executor's cap, of which a part's
+ * activations take half at most; 0: none.  The executor is not owned. */
+ot_status ot_split_create(ot_split **out, ot_executor *e, size_t memory);
 void ot_split_close(ot_split *s);
 
 /* Plans for these inputs.  *parts: into how many they go; 1: the executor is to run them whole, nothing was done. */
