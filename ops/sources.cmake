@@ -1,6 +1,7 @@
 set(OPS_SOURCES
     ops/affine_grid.c
     ops/argmax.c
+    ops/attention.c
     ops/axes.c
     ops/batchnorm.c
     ops/batchnorm_train.c
@@ -81,6 +82,7 @@ set(OPS_SOURCES
     ops/reverse_sequence.c
     ops/rmsnorm.c
     ops/roi_align.c
+    ops/rotary_embedding.c
     ops/run.c
     ops/scatter.c
     ops/scatter_elements.c

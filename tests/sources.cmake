@@ -14,6 +14,7 @@ add_executable(onnxtune-tests
     tests/pictures.c
     tests/reshape_model.c
     tests/test_arrange.c
+    tests/test_attention.c
     tests/test_augment.c
     tests/test_base.c
     tests/test_batchnorm.c

@@ -1,5 +1,6 @@
 /* One line a suite, sorted: SUITE(x) is the table x_tests of test_x.c. */
 SUITE(arrange)
+SUITE(attention)
 SUITE(augment)
 SUITE(base)
 SUITE(batchnorm)

@@ -1,0 +1,148 @@
+/* Attention and the operators around it. */
+#include "op_case.h"
+
+#define HEADS(q, kv) OT_INT("q_num_heads", q), OT_INT("kv_num_heads", kv)
+#define CAUSAL       OT_INT("is_causal", 1)
+#define MODE(m)      OT_INT("qk_matmul_output_mode", m)
+#define MASK(...)                                                                                                      \
+    {                                                                                                                  \
+        .dtype = OT_BOOL, __VA_ARGS__                                                                                  \
+    }
+#define LENGTHS(...)                                                                                                   \
+    {                                                                                                                  \
+        .dtype = OT_INT64, OP_DIMS(OP_COUNT_(__VA_ARGS__)), OP_VALUES(__VA_ARGS__)                                     \
+    }
+#define TYPED(t, ...)                                                                                                  \
+    {                                                                                                                  \
+        .dtype = (t), OP_DIMS(__VA_ARGS__)                                                                             \
+    }
+
+static const op_case attention_rows[] = {
+    { .op = "Attention", .opset = 23, .in = { OP_X(2, 2, 3, 4), OP_X(2, 2, 5, 4), OP_X(2, 2, 5, 3) } },
+    { .op = "Attention", .attrs = OT_ATTRS(CAUSAL), .in = { OP_X(1, 4, 3, 2), OP_X(1, 2, 3, 2), OP_X(1, 2, 3, 3) } },
+    { .op = "Attention", .attrs = OT_ATTRS(HEADS(4, 2)), .in = { OP_X(2, 3, 8), OP_X(2, 4, 4), OP_X(2, 4, 6) } },
+    { .op = "Attention",
+      .attrs = OT_ATTRS(HEADS(3, 1), OT_REAL("scale", 0.3), OT_REAL("softcap", 1.5)),
+      .in = { OP_X(1, 2, 6), OP_X(1, 3, 2), OP_X(1, 3, 2), OP_X(2, 3) } },
+    { .op = "Attention",
+      .n_out = 4,
+      .attrs = OT_ATTRS(CAUSAL),
+      .in = { OP_X(1, 2, 2, 2), OP_X(1, 1, 2, 2), OP_X(1, 1, 2, 3), OP_ABSENT, OP_X(1, 1, 3, 2), OP_X(1, 1, 3, 3) } },
+    { .op = "Attention",
+      .n_out = 4,
+      .attrs = OT_ATTRS(MODE(1), OT_REAL("softcap", 2)),
+      .in = { OP_X(1, 2, 2, 2), OP_X(1, 2, 3, 2), OP_X(1, 2, 3, 2), OP_X(1, 2, 2, 3) } },
+    { .op = "Attention",
+      .n_out = 4,
+      .attrs = OT_ATTRS(MODE(2)),
+      .in = { OP_X(1, 2, 2, 2), OP_X(1, 2, 3, 2), OP_X(1, 2, 3, 2), OP_X(2, 2, 3) } },
+    { .op = "Attention",
+      .n_out = 4,
+      .attrs = OT_ATTRS(MODE(3)),
+      .in = { OP_X(1, 2, 2, 2), OP_X(1, 2, 3, 2), OP_X(1, 2, 3, 2) } },
+    /* a mask of fewer keys, and a row that sees none */
+    { .op = "Attention",
+      .in = { OP_X(1, 2, 2, 2), OP_X(1, 2, 4, 2), OP_X(1, 2, 4, 2),
+              MASK(OP_DIMS(2, 3), OP_VALUES(1, 0, 1, 0, 0, 0)) } },
+    { .op = "Attention",
+      .attrs = OT_ATTRS(CAUSAL),
+      .in = { OP_X(2, 2, 3, 2), OP_X(2, 2, 4, 2), OP_X(2, 2, 4, 2), OP_ABSENT, OP_ABSENT, OP_ABSENT, LENGTHS(2, 4) } },
+    { .op = "Attention",
+      .attrs = OT_ATTRS(OT_INT("left_window_size", 1), OT_INT("right_window_size", 1)),
+      .in = { OP_X(1, 1, 4, 2), OP_X(1, 1, 4, 2), OP_X(1, 1, 4, 2), MASK(OP_DIMS(4), OP_VALUES(1, 1, 0, 1)) } },
+    { .op = "Attention", .in = { OP_F(1, 1, 0, 2), OP_F(1, 1, 3, 2), OP_F(1, 1, 3, 2) } },
+    { .op = "Attention", .in = { OP_F(1, 3, 40, 16), OP_F(1, 3, 50, 16), OP_F(1, 3, 50, 16) } },
+    { .op = "Attention",
+      .attrs = OT_ATTRS(OT_INT("softmax_precision", OT_FLOAT)),
+      .tolerance = 2e-3,
+      .in = { TYPED(OT_FLOAT16, 1, 1, 2, 2), TYPED(OT_FLOAT16, 1, 1, 2, 2), TYPED(OT_FLOAT16, 1, 1, 2, 2) } },
+    { .op = "Attention",
+      .tolerance = 1e-2,
+      .in = { TYPED(OT_BFLOAT16, 1, 1, 2, 2), TYPED(OT_BFLOAT16, 1, 1, 2, 2), TYPED(OT_FLOAT, 1, 1, 2, 2) } },
+    { .op = "Attention", .in = { OP_F(2, 3, 8), OP_F(2, 4, 4), OP_F(2, 4, 6) }, .fails = "q_num_heads is 0" },
+    { .op = "Attention",
+      .in = { OP_F(1, 3, 2, 2), OP_F(1, 2, 2, 2), OP_F(1, 2, 2, 2) },
+      .fails = "3 heads of Q for 2" },
+    { .op = "Attention",
+      .in = { OP_F(1, 1, 2, 2), OP_F(1, 1, 2, 2), OP_F(1, 1, 2, 2), OP_ABSENT, OP_F(1, 1, 2, 2) },
+      .fails = "come together" },
+    { 0 },
+};
+
+static const op_case rotary_rows[] = {
+    { .op = "RotaryEmbedding", .in = { OP_X(2, 2, 3, 4), OP_X(2, 3, 2), OP_X(2, 3, 2) } },
+    { .op = "RotaryEmbedding",
+      .attrs = OT_ATTRS(OT_INT("num_heads", 2), OT_INT("interleaved", 1)),
+      .in = { OP_X(1, 3, 8), OP_X(5, 2), OP_X(5, 2), { .dtype = OT_INT64, OP_DIMS(1, 3), OP_VALUES(4, 0, 4) } } },
+    { .op = "RotaryEmbedding",
+      .attrs = OT_ATTRS(OT_INT("num_heads", 2), OT_INT("rotary_embedding_dim", 2)),
+      .in = { OP_X(2, 2, 10), OP_X(2, 2, 1), OP_X(2, 2, 1) } },
+    { .op = "RotaryEmbedding",
+      .attrs = OT_ATTRS(OT_INT("interleaved", 1), OT_INT("rotary_embedding_dim", 4)),
+      .in = { OP_X(1, 2, 2, 6), OP_X(1, 2, 2), OP_X(1, 2, 2) } },
+    { .op = "RotaryEmbedding",
+      .in = { { .dtype = OT_FLOAT, OP_DIMS(1, 1, 1, 2), OP_VALUES(3, 5) },
+              { .dtype = OT_FLOAT, OP_DIMS(1, 1, 1), OP_VALUES(0.5) },
+              { .dtype = OT_FLOAT, OP_DIMS(1, 1, 1), OP_VALUES(2) } },
+      OP_WANT(1.5 - 10, 6 + 2.5) },
+    { .op = "RotaryEmbedding",
+      .tolerance = 1e-2,
+      .in = { TYPED(OT_FLOAT16, 1, 1, 2, 2), TYPED(OT_FLOAT16, 1, 2, 1), TYPED(OT_FLOAT16, 1, 2, 1) } },
+    { .op = "RotaryEmbedding",
+      .tolerance = 1e-2,
+      .in = { TYPED(OT_BFLOAT16, 1, 1, 2, 2), TYPED(OT_BFLOAT16, 1, 2, 1), TYPED(OT_BFLOAT16, 1, 2, 1) } },
+    { .op = "RotaryEmbedding", .in = { OP_F(1, 3, 8), OP_F(1, 3, 2), OP_F(1, 3, 2) }, .fails = "num_heads is 0" },
+    { .op = "RotaryEmbedding", .in = { OP_F(2, 2, 3, 4), OP_F(2, 3, 3), OP_F(2, 3, 3) }, .fails = "3 pairs for 4" },
+    { .op = "RotaryEmbedding", .in = { OP_F(2, 2, 3, 4), OP_F(5, 2), OP_F(5, 2) }, .fails = "cos_cache has rank 2" },
+    { 0 },
+};
+
+static const op_case swiglu_rows[] = {
+    { .op = "SwiGLU", .in = { OP_X(2, 3), OP_X(2, 3) } },
+    { .op = "SwiGLU", .attrs = OT_ATTRS(OT_REAL("alpha", 1.7)), .in = { OP_X(2, 0, 3), OP_X(2, 0, 3) } },
+    { .op = "SwiGLU", .attrs = OT_ATTRS(OT_REAL("alpha", 1.7)), .in = { OP_X(5), OP_X(5) } },
+    { .op = "SwiGLU", .in = { TYPED(OT_FLOAT16, 3), TYPED(OT_FLOAT16, 3) } },
+    { .op = "SwiGLU", .in = { TYPED(OT_BFLOAT16, 3), TYPED(OT_BFLOAT16, 3) } },
+    { .op = "SwiGLU", .in = { OP_F(2, 3), OP_F(3) }, .fails = "A is [2,3], B is [3]" },
+    { 0 },
+};
+
+/* The weight's dims must be numbers. */
+#define CAUSAL_CONV .op = "CausalConvWithState", .no_symbols = true
+#define SILU        .attrs = OT_ATTRS(OT_TEXT("activation", "silu"))
+
+static const op_case causal_rows[] = {
+    { CAUSAL_CONV, .n_out = 2, .in = { OP_X(2, 3, 4), OP_X(3, 1, 3) } },
+    { CAUSAL_CONV, .n_out = 2, SILU, .in = { OP_X(2, 3, 2), OP_X(3, 1, 4), OP_X(3), OP_X(2, 3, 3) } },
+    { CAUSAL_CONV, .n_out = 2, SILU, .in = { OP_F(1, 2, 3), OP_F(2, 1, 1) } },
+    { CAUSAL_CONV, .in = { OP_X(1, 2, 3), OP_X(2, 1, 2), OP_ABSENT, OP_X(1, 2, 1) } },
+    { CAUSAL_CONV, .in = { TYPED(OT_FLOAT16, 1, 2, 3), TYPED(OT_FLOAT16, 2, 1, 2) } },
+    { CAUSAL_CONV, .in = { TYPED(OT_BFLOAT16, 1, 2, 3), TYPED(OT_BFLOAT16, 2, 1, 2) } },
+    { CAUSAL_CONV, .attrs = OT_ATTRS(OT_TEXT("activation", "gelu")), .in = { OP_F(1, 2, 3), OP_F(2, 1, 2) },
+      .fails = "activation is 'gelu'" },
+    { 0 },
+};
+
+static void attention(void)
+{
+    op_cases_run(attention_rows);
+}
+
+static void rotary(void)
+{
+    op_cases_run(rotary_rows);
+}
+
+static void swiglu(void)
+{
+    op_cases_run(swiglu_rows);
+}
+
+static void causal(void)
+{
+    op_cases_run(causal_rows);
+}
+
+const ot_test attention_tests[] = {
+    { "attention", attention }, { "rotary", rotary }, { "swiglu", swiglu }, { "causal", causal }, { 0 }
+};
