@@ -426,6 +426,52 @@ error "export: downwards" 1 "out.onnx: .*9"
 run export out.onnx
 error "export without -o" 2 "-o"
 
+# ---- bench ----
+run bench tiny.onnx --batch 1,3 --train --repeat 3 --profile
+check "bench" 0
+says "bench: threads and instruction set" out '^tiny.onnx: [0-9]+ threads?, (baseline|avx2|avx512)$'
+says "bench: load" out '^load: [0-9.]+ ms, [0-9.]+ to the first result \(medians of [3-5]; least [0-9.]+ and [0-9.]+\)$'
+says "bench: peak memory" out '^peak memory of the process: [0-9.]+ [kMG]B$'
+says "bench: the heads" out '^mode +batch +runs +least ms +median ms +samples/s +planned$'
+for row in "infer +1" "infer +3" "train +1" "train +3"; do
+    says "bench: $row" out "^$row +3 +[0-9.]+ +[0-9.]+ +[0-9.]+ +[0-9.]+ [kM]B\$"
+done
+says "bench --profile: of each batch" out '^infer, batch 3: 3 nodes, [0-9.]+ ms'
+says "bench --profile: a node" out '^ *[0-9.]+ % +[0-9.]+ .*ConvFused +.*3x4x32x32 +conv$'
+silent "bench: nothing on stderr" err
+run bench tiny.onnx --shape input=4x3x32x32 --repeat 3 --train --freeze-to -1 --threads 1 --profile --json
+check "bench --json" 0
+json "bench --json is JSON"
+for key in model threads isa load_ms peak_bytes runs batch mode min_ms median_ms images_per_s nodes node operator kernel share; do
+    says "bench --json: $key" out "\"$key\": "
+done
+says "bench --json: the batch of --shape" out '"batch": 4'
+says "bench --json: training" out '"mode": "train"'
+run bench tiny.onnx --repeat 3 --json
+says "bench --json without --profile: no nodes" out '"nodes": \[\]'
+run bench pair.onnx --repeat 3 --batch 7
+check "bench: any model" 0
+run bench renamed.onnx --repeat 3
+says "bench: the batch that the model has" out '^infer +4 +3 '
+run bench renamed.onnx --batch 3
+error "bench: a batch that no input takes" 2 "renamed.onnx: --batch 3: .*4x3x32x32"
+run bench tiny.onnx --shape nosuch=1x3x32x32
+error "bench: no such input" 2 "tiny.onnx: .*nosuch"
+run bench tiny.onnx --shape input=1x3x64x64
+error "bench: a shape that does not fit" 1 "tiny.onnx: .*32.*64"
+run bench tiny.onnx --freeze-to 1
+error "bench --freeze-to without --train" 2 "--train"
+run bench tiny.onnx --train --freeze-to 99 --repeat 3
+error "bench: no such layer" 2 "tiny.onnx: .*99"
+run bench tiny.onnx --repeat 2
+error "bench --repeat 2" 2 "repeat: 2"
+run bench tiny.onnx --batch 1,0
+error "bench --batch 0" 2 "batch: 0"
+run bench unknown.onnx
+error "bench: missing operators" 1 "unknown.onnx: .*Frobnicate"
+run bench tiny.onnx --memory 1K
+error "bench: over the memory cap" 1 "tiny.onnx: .*1024"
+
 # ---- the manuals say what --help says ----
 docs=$here/../docs
 for c in $("$ot" --help | sed -n 's/^  \([a-z][a-z-]*\)  .*/\1/p' | grep -v '^onnxtune$'); do

@@ -137,7 +137,7 @@ static int plan_training(show *s)
 {
     const show_args *a = s->a;
     ot_train_options o = OT_TRAIN_INIT;
-    if (!ot_phantom_dataset(&s->data, s->m, s->session, a->model))
+    if (!ot_phantom_dataset(&s->data, s->m, s->session, NULL, a->model))
         return OT_EXIT_FAILED;
     o.freeze_to = a->freeze_to;
     o.batch = 1;

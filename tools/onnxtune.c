@@ -15,6 +15,7 @@ static const ot_command commands[] = {
     { "lr-find", ot_cmd_lr_find, "the loss against a growing rate, and the suggested rate" },
     { "eval", ot_cmd_eval, "loss, accuracy, figures a class and the confusion matrix" },
     { "export", ot_cmd_export, "the finished model for others, verified" },
+    { "bench", ot_cmd_bench, "time of loading, running and training steps, and peak memory" },
 };
 #define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))
 

@@ -26,7 +26,8 @@ static int64_t last_dim(const char *type)
     return comma && *end == ']' && n > 0 ? n : 0;
 }
 
-bool ot_phantom_dataset(ot_dataset *out, const ot_model *m, const ot_session *s, const char *path)
+bool ot_phantom_dataset(ot_dataset *out, const ot_model *m, const ot_session *s, const ot_tensor *given,
+                        const char *path)
 {
     ot_layers *l = NULL;
     ot_tensor x;
@@ -35,6 +36,8 @@ bool ot_phantom_dataset(ot_dataset *out, const ot_model *m, const ot_session *s,
         ot_tool_error("%s: only a model with one input of known rank can be trained", path);
         return false;
     }
+    if (given && given->rank == x.rank)
+        x = *given;
     const char *name = ot_model_output_name(m, 0);
     if (name && ot_layers_open(&l, m, NULL, NULL, 0) == OT_OK)
         out->classes = last_dim(ot_layers_value(l, name));

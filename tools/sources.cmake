@@ -3,7 +3,10 @@ find_path(JANSSON_INCLUDE jansson.h REQUIRED)
 find_library(JANSSON NAMES jansson REQUIRED)
 add_executable(onnxtune-command
     tools/args.c
+    tools/bench_measure.c
+    tools/bench_report.c
     tools/check_cases.c
+    tools/cmd_bench.c
     tools/cmd_check.c
     tools/cmd_eval.c
     tools/cmd_export.c

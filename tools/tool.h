@@ -25,6 +25,7 @@ typedef struct ot_command {
     const char *does; /* one line for --help */
 } ot_command;
 
+int ot_cmd_bench(int argc, char **argv);
 int ot_cmd_check(int argc, char **argv);
 int ot_cmd_eval(int argc, char **argv);
 int ot_cmd_export(int argc, char **argv);

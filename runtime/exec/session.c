@@ -180,6 +180,8 @@ ot_status ot_session_step(const ot_session *s, int64_t i, ot_step_info *out)
                            .kernel = step->kernel->name,
                            .output = { 1, 1, 1, 1 },
                            .seconds = step->seconds };
+    if (s->split)
+        out->seconds *= ot_split_share(s->split);
     const ot_tensor *y = step->node->n_out ? &step->y[0] : NULL;
     for (int d = 0; y && d < 4 && d < y->rank; d++)
         out->output[3 - d] = y->dim[y->rank - 1 - d];

@@ -162,3 +162,8 @@ size_t ot_split_bytes(const ot_split *s)
         bytes += ot_tensor_bytes(&s->output[i]);
     return bytes;
 }
+
+double ot_split_share(const ot_split *s)
+{
+    return s->parts > 1 ? (double)s->shape[0].dim[0] / (double)s->part[0].dim[0] : 1;
+}
