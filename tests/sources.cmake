@@ -6,6 +6,7 @@ add_executable(onnxtune-tests
     tests/harness.c
     tests/kernel_rig.c
     tests/mutate.c
+    tests/mutate_draw.c
     tests/net.c
     tests/op_case.c
     tests/op_case_gradient.c
@@ -29,6 +30,7 @@ add_executable(onnxtune-tests
     tests/test_elementwise.c
     tests/test_expand.c
     tests/test_exports.c
+    tests/test_fields.c
     tests/test_file.c
     tests/test_folder.c
     tests/test_freeze.c

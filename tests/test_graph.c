@@ -143,9 +143,10 @@ static void chain_is_in_place(void)
         CHECK(memory.activations == sizeof(data) && memory.steps == 3);
     ot_session_close(s);
     ot_session_options o = OT_SESSION_INIT;
-    o.memory = sizeof(data) - 1;
+    x.dim[0] = 1; /* a larger batch would be run in parts that fit */
+    o.memory = 63;
     if (CHECK_OK(ot_session_create(&s, m, &o)))
-        CHECK_FAILS(ot_session_prepare(s, &x, 1), OT_ENOMEM, "16000 bytes are needed");
+        CHECK_FAILS(ot_session_prepare(s, &x, 1), OT_ENOMEM, "64 bytes are needed");
     ot_session_close(s);
     ot_model_close(m);
 }

@@ -15,10 +15,11 @@ static void *aligned(size_t bytes)
 {
     if (bytes < 2 * HUGE_PAGE)
         return aligned_alloc(ALIGN, bytes / ALIGN * ALIGN);
-    void *p = aligned_alloc(HUGE_PAGE, bytes / ALIGN * ALIGN);
+    void *p = NULL;
+    if (posix_memalign(&p, HUGE_PAGE, bytes)) /* aligned_alloc takes multiples of the alignment only */
+        return NULL;
 #ifdef MADV_HUGEPAGE
-    if (p)
-        madvise(p, bytes / HUGE_PAGE * HUGE_PAGE, MADV_HUGEPAGE); /* a wish: what becomes of it does not matter */
+    madvise(p, bytes / HUGE_PAGE * HUGE_PAGE, MADV_HUGEPAGE); /* a wish: what becomes of it does not matter */
 #endif
     return p;
 }
