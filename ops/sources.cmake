@@ -44,6 +44,7 @@ set(OPS_SOURCES
     ops/kernels/dispatch.c
     ops/known.c
     ops/layernorm.c
+    ops/linear_attention.c
     ops/loss.c
     ops/loss_elementwise.c
     ops/loss_grad.c

@@ -123,6 +123,67 @@ static const op_case causal_rows[] = {
     { 0 },
 };
 
+#define RULE(q, kv, r) OT_INT("q_num_heads", q), OT_INT("kv_num_heads", kv), OT_TEXT("update_rule", r)
+
+static const op_case linear_rows[] = {
+    { .op = "LinearAttention",
+      .n_out = 2,
+      .attrs = OT_ATTRS(RULE(2, 2, "linear")),
+      .in = { OP_X(2, 3, 4), OP_X(2, 3, 4), OP_X(2, 3, 6) } },
+    { .op = "LinearAttention",
+      .n_out = 2,
+      .attrs = OT_ATTRS(RULE(4, 2, "gated"), OT_REAL("scale", 0.7)),
+      .in = { OP_X(1, 5, 8), OP_X(1, 5, 4), OP_X(1, 5, 6), OP_X(1, 2, 2, 3), OP_X(1, 5, 2) } },
+    { .op = "LinearAttention",
+      .n_out = 2,
+      .attrs = OT_ATTRS(RULE(2, 2, "delta")),
+      .in = { OP_X(2, 4, 4), OP_X(2, 4, 4), OP_X(2, 4, 2), OP_ABSENT, OP_ABSENT, OP_X(2, 4, 1) } },
+    { .op = "LinearAttention",
+      .n_out = 2,
+      .attrs = OT_ATTRS(RULE(2, 1, "gated_delta")),
+      .in = { OP_X(2, 7, 4), OP_X(2, 7, 2), OP_X(2, 7, 3), OP_X(2, 1, 2, 3), OP_X(2, 7, 2), OP_X(2, 7, 1) } },
+    { .op = "LinearAttention",
+      .n_out = 2,
+      .attrs = OT_ATTRS(RULE(2, 2, "gated_delta")),
+      .in = { OP_X(1, 0, 4), OP_F(1, 0, 4), OP_F(1, 0, 4), OP_X(1, 2, 2, 2), OP_F(1, 0, 4), OP_F(1, 0, 2) } },
+    { .op = "LinearAttention",
+      .n_out = 2,
+      .attrs = OT_ATTRS(RULE(1, 1, "linear")),
+      .in = { TYPED(OT_FLOAT16, 1, 2, 2), TYPED(OT_FLOAT16, 1, 2, 2), TYPED(OT_FLOAT16, 1, 2, 2),
+              TYPED(OT_FLOAT, 1, 1, 2, 2) } },
+    { .op = "LinearAttention",
+      .n_out = 2,
+      .attrs = OT_ATTRS(RULE(1, 1, "linear")),
+      .in = { TYPED(OT_BFLOAT16, 1, 2, 2), TYPED(OT_BFLOAT16, 1, 2, 2), TYPED(OT_BFLOAT16, 1, 2, 2),
+              TYPED(OT_FLOAT16, 1, 1, 2, 2) } },
+    { .op = "LinearAttention",
+      .n_out = 2,
+      .attrs = OT_ATTRS(RULE(1, 1, "linear")),
+      .in = { OP_F(1, 2, 2), OP_F(1, 2, 2), OP_F(1, 2, 2), TYPED(OT_BFLOAT16, 1, 1, 2, 2) },
+      .tolerance = 1e-2 },
+    { .op = "LinearAttention",
+      .n_out = 2,
+      .attrs = OT_ATTRS(RULE(2, 2, "gated")),
+      .in = { OP_F(1, 2, 4), OP_F(1, 2, 4), OP_F(1, 2, 4) },
+      .fails = "decay is missing" },
+    { .op = "LinearAttention",
+      .n_out = 2,
+      .attrs = OT_ATTRS(RULE(3, 2, "linear")),
+      .in = { OP_F(1, 2, 6), OP_F(1, 2, 4), OP_F(1, 2, 4) },
+      .fails = "q_num_heads is 3" },
+    { .op = "LinearAttention",
+      .n_out = 2,
+      .attrs = OT_ATTRS(RULE(2, 2, "linear")),
+      .in = { OP_F(1, 2, 4), OP_F(1, 2, 6), OP_F(1, 2, 4) },
+      .fails = "key: 2 is not 3" },
+    { .op = "LinearAttention",
+      .n_out = 2,
+      .attrs = OT_ATTRS(RULE(2, 2, "fast")),
+      .in = { OP_F(1, 2, 4), OP_F(1, 2, 4), OP_F(1, 2, 4) },
+      .fails = "update_rule is 'fast'" },
+    { 0 },
+};
+
 static void attention(void)
 {
     op_cases_run(attention_rows);
@@ -138,11 +199,15 @@ static void swiglu(void)
     op_cases_run(swiglu_rows);
 }
 
+static void linear(void)
+{
+    op_cases_run(linear_rows);
+}
+
 static void causal(void)
 {
     op_cases_run(causal_rows);
 }
 
-const ot_test attention_tests[] = {
-    { "attention", attention }, { "rotary", rotary }, { "swiglu", swiglu }, { "causal", causal }, { 0 }
-};
+const ot_test attention_tests[] = { { "attention", attention }, { "rotary", rotary }, { "swiglu", swiglu },
+                                    { "causal", causal },       { "linear", linear }, { 0 } };
