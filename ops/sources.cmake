@@ -64,6 +64,7 @@ set(OPS_SOURCES
     ops/pool_grad.c
     ops/pool_shape.c
     ops/pow.c
+    ops/preview_training.c
     ops/product.c
     ops/quantize.c
     ops/quantize_products.c

@@ -57,6 +57,7 @@ add_executable(onnxtune-tests
     tests/test_open_rank.c
     tests/test_optimiser_step.c
     tests/test_pool.c
+    tests/test_preview_training.c
     tests/test_quantize.c
     tests/test_random.c
     tests/test_recurrent.c
