@@ -97,7 +97,9 @@ set(OPS_SOURCES
     ops/softmax.c
     ops/stft.c
     ops/strided.c
+    ops/strings.c
     ops/sum_to.c
+    ops/tfidf.c
     ops/tile.c
     ops/topk.c
     ops/transpose.c

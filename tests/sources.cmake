@@ -76,6 +76,7 @@ add_executable(onnxtune-tests
     tests/test_signal.c
     tests/test_softmax.c
     tests/test_split.c
+    tests/test_strings.c
     tests/test_surgery.c
     tests/test_torch.c
     tests/test_train.c

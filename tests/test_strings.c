@@ -1,0 +1,116 @@
+/* Operators on strings, and TfIdfVectorizer. */
+#include "op_case.h"
+
+#define TEXTS(...)                                                                                                     \
+    {                                                                                                                  \
+        OP_DIMS(sizeof((const char *const[]){ __VA_ARGS__ }) / sizeof(char *)), OP_TEXT(__VA_ARGS__)                   \
+    }
+
+static const op_case concat_rows[] = {
+    { .op = "StringConcat", .in = { TEXTS("a", "", "cd"), TEXTS("x", "y", "") }, OP_WANT_TEXT("ax", "y", "cd") },
+    { .op = "StringConcat",
+      .in = { { OP_DIMS(2, 1), OP_TEXT("a", "b") }, TEXTS("x", "y") },
+      OP_WANT_DIM(2, 2),
+      OP_WANT_TEXT("ax", "ay", "bx", "by") },
+    { .op = "StringConcat", .in = { { .rank = 0, OP_TEXT("a") }, { .rank = 0, OP_TEXT("b") } }, OP_WANT_TEXT("ab") },
+    { .op = "StringConcat", .in = { { OP_DIMS(0, 2), .dtype = OT_STRING }, TEXTS("x", "y") }, OP_WANT_DIM(0, 2) },
+    { .op = "StringConcat", .in = { TEXTS("a"), OP_F(1) }, .fails = "input 1 is float" },
+    { 0 },
+};
+
+#define BY(d) OT_TEXT("delimiter", d)
+
+static const op_case split_rows[] = {
+    { .op = "StringSplit",
+      .n_out = 2,
+      .in = { TEXTS("  a  b\tc ", "d", " ") },
+      OP_WANT_DIM(3, 3),
+      OP_WANT_TEXT("a", "b", "c", "d", "", "", "", "", "") },
+    { .op = "StringSplit",
+      .n_out = 2,
+      .attrs = OT_ATTRS(BY("--")),
+      .in = { TEXTS("a--b----c", "", "-") },
+      OP_WANT_TEXT("a", "b", "", "c", "", "", "", "", "-", "", "", "") },
+    { .op = "StringSplit",
+      .n_out = 2,
+      .attrs = OT_ATTRS(BY(","), OT_INT("maxsplit", 1)),
+      .in = { TEXTS("a,b,c", "d") },
+      OP_WANT_TEXT("a", "b,c", "d", "") },
+    { .op = "StringSplit",
+      .n_out = 2,
+      .attrs = OT_ATTRS(OT_INT("maxsplit", 1)),
+      .in = { TEXTS(" a  b c ") },
+      OP_WANT_TEXT("a", "b c ") },
+    { .op = "StringSplit",
+      .n_out = 2,
+      .in = { TEXTS("a\xc2\xa0"
+                    "b\xe3\x80\x80") },
+      OP_WANT_TEXT("a", "b") },
+    { .op = "StringSplit", .n_out = 2, .in = { { OP_DIMS(2, 0), .dtype = OT_STRING } }, OP_WANT_DIM(2, 0, 0) },
+    { .op = "StringSplit", .n_out = 2, .in = { OP_F(1) }, .fails = "input 0 is float" },
+    { 0 },
+};
+
+#define LIST(key, ...)                                                                                                 \
+    OT_INTS(key, ((const int64_t[]){ __VA_ARGS__ }), (int)(sizeof((const int64_t[]){ __VA_ARGS__ }) / sizeof(int64_t)))
+#define GRAMS(mode, lo, hi, skips)                                                                                     \
+    OT_TEXT("mode", mode), OT_INT("min_gram_length", lo), OT_INT("max_gram_length", hi), OT_INT("max_skip_count", skips)
+#define POOL LIST("pool_int64s", 2, 3, 5, 4, 5, 6, 7, 8, 6, 7), LIST("ngram_counts", 0, 4)
+#define IDS(t, ...)                                                                                                    \
+    {                                                                                                                  \
+        .dtype = (t), OP_DIMS(OP_COUNT_(__VA_ARGS__)), OP_VALUES(__VA_ARGS__)                                          \
+    }
+#define WEIGHTS(...)                                                                                                   \
+    {                                                                                                                  \
+        .name = "weights", .type = OT_ATTR_FLOATS, .floats = (const float[]){ __VA_ARGS__ },                           \
+        .n = (int)(sizeof((const float[]){ __VA_ARGS__ }) / sizeof(float))                                             \
+    }
+
+/* 1-grams 2, 3, 5, 4 at columns 0 to 3; 2-grams 5 6, 7 8, 6 7 at 4 to 6. */
+static const op_case tfidf_rows[] = {
+    { .op = "TfIdfVectorizer",
+      .attrs = OT_ATTRS(GRAMS("TF", 1, 2, 0), POOL, LIST("ngram_indexes", 0, 1, 2, 3, 4, 5, 6)),
+      .in = { IDS(OT_INT32, 5, 6, 7, 8, 5, 6, 2) },
+      OP_WANT(1, 0, 2, 0, 2, 1, 1) },
+    { .op = "TfIdfVectorizer",
+      .attrs = OT_ATTRS(GRAMS("TF", 2, 2, 3), POOL, LIST("ngram_indexes", 6, 5, 4, 3, 2, 1, 0)),
+      .in = { IDS(OT_INT64, 5, 6, 7, 8, 5, 6, 7) }, /* 5 6: 2 at distance 1; 6 7: 2; 7 8: 1 */
+      OP_WANT(2, 1, 2, 0, 0, 0, 0) },
+    { .op = "TfIdfVectorizer",
+      .attrs = OT_ATTRS(GRAMS("IDF", 1, 1, 5), POOL, LIST("ngram_indexes", 0, 1, 2, 3, 4, 5, 6),
+                        WEIGHTS(0.5f, 1, 3, 1, 1, 1, 1)),
+      .in = { { .dtype = OT_INT64, OP_DIMS(2, 2), OP_VALUES(5, 5, 2, 9) } },
+      OP_WANT(0, 0, 3, 0, 0, 0, 0, 0.5, 0, 0, 0, 0, 0, 0) },
+    { .op = "TfIdfVectorizer",
+      .attrs = OT_ATTRS(
+          GRAMS("TFIDF", 1, 1, 0), LIST("ngram_counts", 0), LIST("ngram_indexes", 1, 0), WEIGHTS(2, 0.5f),
+          { .name = "pool_strings", .type = OT_ATTR_STRINGS, .strings = (const char *const[]){ "an", "and" }, .n = 2 }),
+      .in = { TEXTS("and", "an", "and", "a") },
+      OP_WANT(4, 0.5) },
+    { .op = "TfIdfVectorizer",
+      .attrs = OT_ATTRS(GRAMS("TF", 1, 2, 0), POOL, LIST("ngram_indexes", 0, 1)),
+      .in = { IDS(OT_INT64, 5) },
+      .fails = "7 n-grams, but 2 ngram_indexes" },
+    { .op = "TfIdfVectorizer",
+      .attrs = OT_ATTRS(GRAMS("TF", 1, 2, 0), POOL, LIST("ngram_indexes", 0, 1, 2, 3, 4, 5, 6)),
+      .in = { TEXTS("a") },
+      .fails = "X is string, the pool has integers" },
+    { 0 },
+};
+
+static void concat(void)
+{
+    op_cases_run(concat_rows);
+}
+
+static void split(void)
+{
+    op_cases_run(split_rows);
+}
+
+static void tfidf(void)
+{
+    op_cases_run(tfidf_rows);
+}
+
+const ot_test strings_tests[] = { { "concat", concat }, { "split", split }, { "tfidf", tfidf }, { 0 } };
