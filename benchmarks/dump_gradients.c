@@ -46,7 +46,8 @@ static ot_status prepare(rig *r, const ot_model *m, ot_step_kind kind)
     OT_TRY(ot_store_create(&r->store));
     OT_TRY(ot_threads_create(&r->threads, THREADS));
     OT_TRY(ot_step_graph(&g, m, &r->ps, &o, 0, kind));
-    return ot_executor_create(&r->e, g, &(ot_executor_opts){ r->store, r->threads, &r->workspace, 0 });
+    return ot_executor_create(
+        &r->e, g, &(ot_executor_opts){ .store = r->store, .threads = r->threads, .workspace = &r->workspace });
 }
 
 static void release(rig *r)

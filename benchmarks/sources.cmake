@@ -15,3 +15,6 @@ target_link_libraries(run_on_request PRIVATE onnxtune_static warnings)
 # For benchmarks/compare_torch_step.py: make step_on_request.
 add_executable(step_on_request EXCLUDE_FROM_ALL benchmarks/step_on_request.c)
 target_link_libraries(step_on_request PRIVATE onnxtune_static warnings)
+
+# All of them, so that a test can see that they build: make benchmarks.
+add_custom_target(benchmarks DEPENDS bench_kernels dump_gradients run_on_request step_on_request)

@@ -119,7 +119,7 @@ static ot_status prepare(evaluation *v, const ot_model *m, const ot_dataset *d, 
     OT_TRY(ot_threads_create(&v->threads, o->threads));
     OT_TRY(ot_store_create(&v->store));
     OT_TRY(ot_eval_graph(&g, m, NULL, OT_LOSS_AUTO, d->classes));
-    ot_executor_opts eo = { v->store, v->threads, &v->workspace, o->memory, false };
+    ot_executor_opts eo = { .store = v->store, .threads = v->threads, .workspace = &v->workspace, .memory = o->memory };
     return ot_executor_create(&v->e, g, &eo);
 }
 

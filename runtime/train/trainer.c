@@ -42,7 +42,9 @@ static ot_status copy_options(ot_trainer *t, const ot_train_options *o)
 static ot_status make_executor(ot_trainer *t, ot_executor **out, ot_step_kind kind)
 {
     ot_graph *g;
-    ot_executor_opts eo = { t->store, t->threads, &t->workspace, t->o.memory, false };
+    ot_executor_opts eo = {
+        .store = t->store, .threads = t->threads, .workspace = &t->workspace, .memory = t->o.memory
+    };
     OT_TRY(ot_step_graph(&g, t->m, &t->ps, &t->o, t->d->classes, kind));
     return ot_executor_create(out, g, &eo);
 }
@@ -50,7 +52,9 @@ static ot_status make_executor(ot_trainer *t, ot_executor **out, ot_step_kind ki
 static ot_status make_executors(ot_trainer *t)
 {
     ot_graph *g;
-    ot_executor_opts eo = { t->store, t->threads, &t->workspace, t->o.memory, false };
+    ot_executor_opts eo = {
+        .store = t->store, .threads = t->threads, .workspace = &t->workspace, .memory = t->o.memory
+    };
     OT_TRY(make_executor(t, &t->step, t->o.accumulate > 1 ? OT_STEP_FINISH : OT_STEP_WHOLE));
     if (t->o.accumulate > 1)
         OT_TRY(make_executor(t, &t->gather, OT_STEP_GATHER));
