@@ -43,6 +43,7 @@ set(OPS_SOURCES
     ops/groupnorm.c
     ops/kernels/dispatch.c
     ops/known.c
+    ops/label_encoder.c
     ops/layernorm.c
     ops/linear_attention.c
     ops/loss.c

@@ -44,6 +44,7 @@ add_executable(onnxtune-tests
     tests/test_kernel_rows.c
     tests/test_kernels.c
     tests/test_known.c
+    tests/test_label_encoder.c
     tests/test_layer_table.c
     tests/test_loader.c
     tests/test_loss.c
