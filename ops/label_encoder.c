@@ -90,7 +90,8 @@ static ot_status read_encoder(encoder *e, const ot_node *n, ot_dtype x)
                        ot_dtype_name(e->key.type), (long long)e->value.n, ot_dtype_name(y));
     if (e->other.type != OT_UNDEFINED && (e->other.type != y || e->other.n != 1))
         return ot_fail(OT_EMODEL, "the default is %lld of %s", (long long)e->other.n, ot_dtype_name(e->other.type));
-    if (e->key.type != x)
+    const bool reals = e->key.type == OT_FLOAT && x == OT_DOUBLE && e->key.a->type == OT_ATTR_FLOATS;
+    if (e->key.type != x && !reals) /* numbers of the list are float32, whatever X is */
         return ot_fail(OT_ESHAPE, "X is %s, the keys are %s", ot_dtype_name(x), ot_dtype_name(e->key.type));
     return OT_OK;
 }

@@ -68,7 +68,7 @@ static const op_case encoder_rows[] = {
 static const op_case other_rows[] = {
     { OF_ML, .op = "Binarizer", .attrs = OT_ATTRS(OT_REAL("threshold", 0.5)), .in = { NUMBERS(OT_INT32, 0, 1, -3) },
       OP_WANT(0, 1, 0) },
-    { OF_ML, .op = "Binarizer", .in = { OP_F(2, 3) } },
+    { OF_ML, .op = "Binarizer", .in = { OP_X(2, 3) } },
     { OF_ML, .op = "Binarizer", .attrs = OT_ATTRS(OT_REAL("threshold", 1)), .in = { NUMBERS(OT_INT64, 2, 1) },
       OP_WANT(1, 0) },
     { OF_ML, .op = "ArrayFeatureExtractor",
