@@ -47,6 +47,12 @@ static const op_case encoder_rows[] = {
     { ENCODE, .opset = 4,
       .attrs = OT_ATTRS(TENSOR("keys_tensor", OT_DOUBLE, 2, real_keys), REALS("values_floats", 7, 8)),
       .in = { NUMBERS(OT_DOUBLE, 1, NAN, 2) }, OP_WANT(8, 7, 0) },
+    { ENCODE, .opset = 2,
+      .attrs = OT_ATTRS(REALS("keys_floats", 0.5f, 2), REALS("values_floats", 7, 8), OT_REAL("default_float", 3)),
+      .in = { NUMBERS(OT_FLOAT, 2, 0.5, 1) }, OP_WANT(8, 7, 3) },
+    { ENCODE, .opset = 2,
+      .attrs = OT_ATTRS(REALS("keys_floats", 0.5f, 2), REALS("values_floats", 7, 8), OT_REAL("default_float", 3)),
+      .in = { { .dtype = OT_FLOAT, .grad = true, OP_DIMS(3), OP_VALUES(3.5, 4, 2.5) } }, OP_WANT(3, 3, 3) },
     { ENCODE, .opset = 5, /* the last of equal keys */
       .attrs =
           OT_ATTRS(TENSOR("keys_tensor", OT_INT16, 3, short_keys), TENSOR("values_tensor", OT_DOUBLE, 3, real_values),
