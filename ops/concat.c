@@ -38,6 +38,7 @@ static void concat_value(ot_infer *c)
 static ot_status concat_infer(ot_infer *c)
 {
     int axis;
+    c->y[0].dtype = c->x[0]->dtype;
     OT_TRY(ot_rank_between(c, 0, 1, OT_MAX_RANK));
     OT_TRY(concat_axis(&axis, c->node, c->x[0]->rank));
     ot_fact y = *c->x[0];

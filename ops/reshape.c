@@ -16,8 +16,9 @@ static const ot_kernel copy_kernels[] = {
     { 0 },
 };
 
-static ot_status any_rank(const ot_infer *c)
+static ot_status any_rank(ot_infer *c)
 {
+    c->y[0].dtype = c->x[0]->dtype;
     return ot_rank_between(c, 0, 0, OT_MAX_RANK);
 }
 
@@ -82,7 +83,6 @@ static ot_status reshape_infer(ot_infer *c)
     ot_dim dim[OT_MAX_RANK];
     bool literal_zero = ot_attr_int(c->node, "allowzero", 0) != 0;
     int rank, open = -1;
-    OT_TRY(any_rank(c));
     OT_TRY(ot_rank_between(c, 1, 1, 1));
     OT_TRY(ot_known_ints(c, 1, OT_MAX_RANK, dim, &rank));
     c->y[0].dtype = x->dtype;
@@ -94,6 +94,12 @@ static ot_status reshape_infer(ot_infer *c)
         for (int i = 0; i < shape->dim[0]; i++)
             dim[i] = ot_dim_unknown(c);
         ot_set_shape(&c->y[0], x->dtype, (int)shape->dim[0], dim);
+        return OT_OK;
+    }
+    if (x->rank < 0) {
+        for (int i = 0; i < rank; i++)
+            dim[i] = dim[i] == -1 || (dim[i] == 0 && !literal_zero) ? ot_dim_unknown(c) : dim[i];
+        ot_set_shape(&c->y[0], x->dtype, rank, dim);
         return OT_OK;
     }
     for (int i = 0; i < rank; i++) {
@@ -204,10 +210,17 @@ static ot_status identity_infer(ot_infer *c)
     return OT_OK;
 }
 
+/* Of sequences and optionals. */
+static ot_status identity_flow(const ot_flow *f)
+{
+    f->y[0] = ot_box_share(f->x[0]);
+    return OT_OK;
+}
+
 /* ---- Registration --------------------------------------------------------------------------------------------------
  */
 
-#define VIEW(id, of_domain, last, least, most, rewrite, rule, differentiate)                                           \
+#define VIEW(id, of_domain, last, least, most, rewrite, rule, differentiate, other)                                    \
     const ot_op ot_op_##id = { .domain = of_domain,                                                                    \
                                .name = #id,                                                                            \
                                .since = 1,                                                                             \
@@ -220,12 +233,13 @@ static ot_status identity_infer(ot_infer *c)
                                .infer = rule,                                                                          \
                                .grad = differentiate,                                                                  \
                                .cpu = copy_kernels,                                                                    \
+                               .flow = other,                                                                          \
                                .view = ot_view_always,                                                                 \
                                .shape_only = 1u << 1 };
 
-VIEW(Reshape, "", OT_LATEST, 1, 2, reshape_normalise, reshape_infer, like_differentiate)
-VIEW(Flatten, "", OT_LATEST, 1, 1, NULL, flatten_infer, like_differentiate)
-VIEW(Squeeze, "", OT_LATEST, 1, 2, axes_normalise, squeeze_infer, like_differentiate)
-VIEW(Unsqueeze, "", OT_LATEST, 1, 2, axes_normalise, unsqueeze_infer, like_differentiate)
-VIEW(Identity, "", OT_LATEST, 1, 1, NULL, identity_infer, identity_differentiate)
-VIEW(ReshapeLike, OT_INTERNAL, 1, 2, 2, NULL, reshape_like_infer, like_differentiate)
+VIEW(Reshape, "", OT_LATEST, 1, 2, reshape_normalise, reshape_infer, like_differentiate, NULL)
+VIEW(Flatten, "", OT_LATEST, 1, 1, NULL, flatten_infer, like_differentiate, NULL)
+VIEW(Squeeze, "", OT_LATEST, 1, 2, axes_normalise, squeeze_infer, like_differentiate, NULL)
+VIEW(Unsqueeze, "", OT_LATEST, 1, 2, axes_normalise, unsqueeze_infer, like_differentiate, NULL)
+VIEW(Identity, "", OT_LATEST, 1, 1, NULL, identity_infer, identity_differentiate, identity_flow)
+VIEW(ReshapeLike, OT_INTERNAL, 1, 2, 2, NULL, reshape_like_infer, like_differentiate, NULL)

@@ -98,6 +98,7 @@ ot_status ot_broadcast_dims(ot_infer *c, int *rank, ot_dim *dim, const ot_fact *
 ot_status ot_broadcast_shape(ot_infer *c)
 {
     ot_fact so_far = *c->x[0];
+    c->y[0].dtype = so_far.dtype; /* stands where a rank is not known */
     for (int i = 0; i < c->n_in; i++) {
         OT_TRY(ot_rank_between(c, i, 0, OT_MAX_RANK));
         if (c->x[i]->dtype != c->x[0]->dtype)

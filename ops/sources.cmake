@@ -10,6 +10,7 @@ set(OPS_SOURCES
     ops/block.c
     ops/block_conv.c
     ops/block_pool.c
+    ops/boxes.c
     ops/broadcast.c
     ops/cast.c
     ops/center_crop_pad.c
@@ -17,6 +18,7 @@ set(OPS_SOURCES
     ops/col2im.c
     ops/compare.c
     ops/concat.c
+    ops/control.c
     ops/conv.c
     ops/conv_grad.c
     ops/conv_reference.c
@@ -60,6 +62,7 @@ set(OPS_SOURCES
     ops/normalise.c
     ops/onehot.c
     ops/optimiser_step.c
+    ops/optional.c
     ops/pad.c
     ops/pool.c
     ops/pool_grad.c
@@ -87,10 +90,13 @@ set(OPS_SOURCES
     ops/roi_align.c
     ops/rotary_embedding.c
     ops/run.c
+    ops/scan.c
     ops/scatter.c
     ops/scatter_elements.c
     ops/scatter_grad.c
     ops/scatter_rules.c
+    ops/sequence.c
+    ops/sequence_map.c
     ops/shape_ops.c
     ops/shape_rules.c
     ops/signal_window.c

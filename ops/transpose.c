@@ -25,6 +25,7 @@ static ot_status transpose_infer(ot_infer *c)
 {
     int perm[OT_MAX_RANK];
     ot_dim dim[OT_MAX_RANK];
+    c->y[0].dtype = c->x[0]->dtype;
     OT_TRY(ot_rank_between(c, 0, 0, OT_MAX_RANK));
     OT_TRY(permutation(perm, c->node, c->x[0]->rank));
     for (int i = 0; i < c->x[0]->rank; i++)

@@ -282,10 +282,11 @@ typedef struct ot_session_options {
     const char *const *given; /* inputs with a default (ot_model_default_name) that the caller will give all the same */
     int64_t n_given;
     bool timed; /* each step's time is taken, for ot_session_step */
+    int64_t trips; /* through the bodies of Loop, Scan and SequenceMap, that one run may make; 0: 2^24 */
 } ot_session_options;
 #define OT_SESSION_INIT                                                                                                \
     {                                                                                                                  \
-        0, 0, NULL, 0, false, false, NULL, 0, false                                                                    \
+        0, 0, NULL, 0, false, false, NULL, 0, false, 0                                                                 \
     }
 
 /* OT_EUNSUPPORTED lists every operator that is missing. */
@@ -308,6 +309,14 @@ OT_API ot_status ot_session_prepare(ot_session *s, const ot_tensor *inputs, int6
 OT_API ot_status ot_session_run(ot_session *s, const ot_tensor *inputs, int64_t n);
 /* Output i of the last run: a view, valid until the next run or prepare. */
 OT_API const ot_tensor *ot_session_output(const ot_session *s, int64_t i);
+
+/* What kind of value input or output i is; OT_TENSOR when i is out of range. */
+OT_API ot_kind ot_session_input_kind(const ot_session *s, int64_t i);
+OT_API ot_kind ot_session_output_kind(const ot_session *s, int64_t i);
+/* As ot_session_run, with inputs of any kind. */
+OT_API ot_status ot_session_run_items(ot_session *s, const ot_item *const *inputs, int64_t n);
+/* Output i of the last run, of any kind: a view, as ot_session_output gives of tensors; NULL before a run. */
+OT_API const ot_item *ot_session_output_item(const ot_session *s, int64_t i);
 
 typedef struct ot_memory {
     size_t weights;     /* constants that the steps read: in the mapped file, or copies of what lay unaligned there */

@@ -65,7 +65,8 @@ typedef enum ot_attr_type {
     OT_ATTR_FLOATS,
     OT_ATTR_TENSOR,
     OT_ATTR_STRINGS,
-    OT_ATTR_GRAPH
+    OT_ATTR_GRAPH,
+    OT_ATTR_TYPE
 } ot_attr_type;
 
 typedef struct ot_attr {
@@ -79,7 +80,8 @@ typedef struct ot_attr {
     const float *floats;
     const char *const *strings;
     const ot_tensor *tensor;
-    ot_graph *graph;
+    ot_graph *graph;            /* a body: its inputs are its own and then the values that it captures */
+    const struct ot_fact *fact; /* of a type */
 } ot_attr;
 
 #define OT_ATTRS(...) ((const ot_attr[]){ __VA_ARGS__, { .name = NULL } })
@@ -164,6 +166,24 @@ ot_status ot_needs_float(const ot_infer *c, int i);
 /* Product of dims[from .. to-1]. */
 ot_dim ot_dims_product(ot_infer *c, const ot_dim *dim, int from, int to);
 ot_dim *ot_value_alloc(ot_infer *c, int n); /* room for y->value */
+/* What two facts of one value have in common: dims that differ become unknown, ranks that differ too.  OT_EMODEL when
+ * kinds or element types differ. */
+ot_status ot_fact_merge(ot_infer *c, ot_fact *out, const ot_fact *a, const ot_fact *b);
+
+/* ---- Bodies: graphs that a node holds ------------------------------------------------------------------------------
+ */
+
+/* The graph attribute; a node of an operator that has it always holds it. */
+ot_graph *ot_body(const ot_node *n, const char *name);
+int ot_body_own(const ot_graph *body);      /* inputs that the operator gives */
+int ot_body_captures(const ot_graph *body); /* inputs behind them: values around it, which end the node's inputs */
+int ot_body_outputs(const ot_graph *body);
+/* Facts of input i and output i over the body's own symbols. */
+const ot_fact *ot_body_takes(const ot_graph *body, int i);
+const ot_fact *ot_body_gives(const ot_graph *body, int i);
+/* The same over the symbols of c->graph. */
+ot_status ot_body_input(ot_infer *c, ot_fact *out, ot_graph *body, int i);
+ot_status ot_body_output(ot_infer *c, ot_fact *out, ot_graph *body, int i);
 
 /* ---- Kernels --------------------------------------------------------------------------------------------------- */
 
@@ -219,6 +239,42 @@ typedef struct ot_kernel {
     bool in_bytes;
 } ot_kernel;
 
+/* ---- Flow: operators that run bodies, or values that are not tensors ------------------------------------------------
+ */
+
+/* A value while a graph is walked a node at a time.  Shared by count, and never written once it is made. */
+typedef struct ot_box {
+    ot_kind kind;
+    ot_tensor tensor;     /* of a tensor */
+    int64_t n;            /* of a sequence or optional */
+    struct ot_box **item; /* [n] */
+    ot_kind holds;        /* the kind of items */
+    int64_t refs;
+    struct ot_box *owner; /* whose bytes the tensor views; NULL: its own, or the caller's where it is `lent` */
+    bool lent;
+    struct ot_walker *walker; /* that counts its bytes */
+} ot_box;
+
+typedef struct ot_flow {
+    const ot_node *node;
+    int n_in, n_out;
+    ot_box *const *x; /* NULL where absent */
+    ot_box **y;       /* out: one reference each */
+    struct ot_walker *walker;
+} ot_flow;
+
+/* New boxes, NULL with the error set: a tensor with zeroed elements; items, each shared once more. */
+ot_box *ot_box_tensor(const ot_flow *f, ot_dtype dtype, int rank, const int64_t *dim);
+ot_box *ot_box_items(const ot_flow *f, ot_kind kind, ot_kind holds, int64_t n, ot_box *const *item);
+ot_box *ot_box_share(ot_box *b); /* b, NULL too */
+void ot_box_drop(ot_box *b);
+/* For string tensors after elements that others own were written to them: gives each bytes of its own. */
+ot_status ot_box_own_text(ot_box *b);
+/* Runs a body on all its inputs; out gets a reference for each output, and none when it fails. */
+ot_status ot_flow_call(const ot_flow *f, const ot_graph *body, ot_box *const *in, ot_box **out);
+/* Counts a trip through a body; OT_EUNSUPPORTED when the run has made too many. */
+ot_status ot_flow_trip(const ot_flow *f);
+
 /* Declines all but float32 inputs and outputs (integers may be among them); for fast kernels. */
 const char *ot_float32_only(const ot_prep *p);
 
@@ -250,6 +306,10 @@ const ot_fact *ot_fact_of(const ot_build *b, ot_val v);
 ot_val ot_x(const ot_build *b, int i); /* its input i; OT_NONE when absent or beyond n_in */
 ot_val ot_y(const ot_build *b, int i);
 void ot_build_fail(ot_build *b, ot_status st); /* after ot_fail: sticks */
+/* The node that makes v; NULL where none does. */
+const ot_node *ot_maker_of(const ot_build *b, ot_val v);
+/* The data of a constant; NULL where v is none. */
+const ot_tensor *ot_constant_of(const ot_build *b, ot_val v);
 
 /* Gradients only: */
 ot_val ot_dy(const ot_build *b, int i);  /* the gradient of output i; OT_NONE: nothing depends on that output */
@@ -274,6 +334,9 @@ struct ot_op {
     /* Emits the operator as simpler ones; used where there are no kernels, or no gradient and one is needed. */
     void (*compose)(ot_build *b);
     const ot_kernel *cpu; /* fastest first, reference last */
+    /* Runs the operator where it holds bodies, or an input or output is no tensor; other operators take tensors alone.
+     */
+    ot_status (*flow)(const ot_flow *f);
     /* Output 0 is input `*` seen with other dims (Reshape, Identity): returns that input's index when it holds for
      * these concrete facts, else -1. */
     int (*view)(const ot_prep *p);

@@ -30,20 +30,25 @@ set(RUNTIME_SOURCES
     runtime/data/spec.c
     runtime/data/stb.c
     runtime/data/version.c
+    runtime/exec/box.c
+    runtime/exec/box_item.c
     runtime/exec/executor.c
     runtime/exec/explain.c
     runtime/exec/session.c
     runtime/exec/split.c
     runtime/exec/store.c
+    runtime/exec/walk.c
     runtime/graph/append.c
     runtime/graph/append_layers.c
     runtime/graph/blocks.c
+    runtime/graph/body.c
     runtime/graph/build.c
     runtime/graph/cut.c
     runtime/graph/derive.c
     runtime/graph/derive_attrs.c
     runtime/graph/derive_batch.c
     runtime/graph/derive_bind.c
+    runtime/graph/derive_body.c
     runtime/graph/derive_functions.c
     runtime/graph/derive_if.c
     runtime/graph/docshape.c

@@ -159,7 +159,9 @@ static void put_element_types(text *t, const ot_op *op, const seen_op *s)
     ot_schema schema;
     uint32_t done = 0;
     const char *between = "";
-    if (!schema_of(&schema, op))
+    if (op->flow && !op->cpu) /* it hands elements on without a look */
+        put(t, "any");
+    if (!schema_of(&schema, op) || (op->flow && !op->cpu))
         return;
     for (int i = 0; i < schema.n_in; i++) {
         ot_formal f = ot_schema_input(&schema, i);
@@ -191,6 +193,10 @@ static void put_kernels(text *t, const ot_op *op)
         put(t, "%s%s", between, k->name);
     if (op->view) {
         put(t, "%sview", between);
+        between = ", ";
+    }
+    if (op->flow) {
+        put(t, "%sflow", between);
         between = ", ";
     }
     if (op->compose)
@@ -242,8 +248,11 @@ static void put_document(text *t)
         "  expanded into; `none`: an error where it is needed.\n"
         "- **Kernels** in the order in which they are tried. `reference` is the loop in double that all others are "
         "tested\n"
-        "  against; `view`: the output is the input's memory seen with other dims where that can be; `composite`:\n"
-        "  simpler operators take its place where it has no kernels, or no gradient and one is needed.\n\n"
+        "  against; `view`: the output is the input's memory seen with other dims where that can be; `flow`: runs "
+        "graphs\n"
+        "  that the node holds, or moves values that are no tensors; `composite`: simpler operators take its place "
+        "where\n"
+        "  it has no kernels, or no gradient and one is needed.\n\n"
         "| operator | domain | opsets | element types | gradient | kernels |\n| --- | --- | --- | --- | --- | --- |\n");
     put_table(t, false);
     put(t, "\n## Internal\n\nThese are emitted by gradients, rewrites and fusion. Models cannot use them.\n\n"

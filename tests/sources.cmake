@@ -23,6 +23,7 @@ add_executable(onnxtune-tests
     tests/test_cast.c
     tests/test_check.c
     tests/test_conformance.c
+    tests/test_control.c
     tests/test_conv.c
     tests/test_document.c
     tests/test_edit.c

@@ -31,52 +31,67 @@ static bool same(const ot_tensor *want, const ot_tensor *got)
     return true;
 }
 
-/* Reads KIND_0.pb, KIND_1.pb, ... until one is missing; false when one is no tensor. */
-static bool read_all(ot_tensor **out, int *n, const char *dir, const char *kind)
+/* Values of any kind: of the same kind, and what they hold is the same. */
+static bool same_item(const ot_item *want, const ot_item *got)
 {
-    for (*n = 0; *n < MAX_VALUES; (*n)++) {
-        char path[1280];
-        snprintf(path, sizeof(path), "%s/test_data_set_0/%s_%d.pb", dir, kind, *n);
-        FILE *f = fopen(path, "rb");
-        if (!f)
-            return true;
-        fclose(f);
-        if (ot_tensor_file_read(&out[*n], path) != OT_OK)
+    if (want->kind != got->kind || want->n != got->n)
+        return false;
+    for (int64_t i = 0; i < want->n; i++)
+        if (!same_item(&want->item[i], &got->item[i]))
             return false;
-    }
-    return false;
+    return want->kind != OT_TENSOR || same(want->tensor, got->tensor);
 }
 
-static bool run_and_compare(const char *dir, ot_tensor *const *x, int n_x, ot_tensor *const *want, int n_want)
+/* Reads NAME_0.pb, NAME_1.pb, ..., each of the kind that the model's input or output has; those that are not there stay
+ * NULL.  false when one is no such value. */
+static bool read_all(ot_item **out, int n, const char *dir, const char *name, const ot_session *s)
 {
-    char path[1280];
-    ot_model *m = NULL;
-    ot_session *s = NULL;
-    ot_session_options o = OT_SESSION_INIT;
-    ot_tensor in[MAX_VALUES];
-    o.threads = 1;
-    o.keep_batch = true;
+    for (int i = 0; i < n; i++) {
+        char path[1280];
+        snprintf(path, sizeof(path), "%s/test_data_set_0/%s_%d.pb", dir, name, i);
+        FILE *f = fopen(path, "rb");
+        if (!f)
+            return false;
+        fclose(f);
+        ot_kind kind = *name == 'i' ? ot_session_input_kind(s, i) : ot_session_output_kind(s, i);
+        if (ot_item_file_read(&out[i], path, kind) != OT_OK)
+            return false;
+    }
+    return true;
+}
+
+static bool run_and_compare(const char *dir, ot_session *s, ot_item **x, ot_item **want)
+{
+    int n_x = (int)ot_session_input_count(s), n_want = (int)ot_session_output_count(s);
+    const ot_item *in[MAX_VALUES];
+    if (n_x > MAX_VALUES || n_want > MAX_VALUES || n_want == 0 || !read_all(x, n_x, dir, "input", s) ||
+        !read_all(want, n_want, dir, "output", s))
+        return false;
     for (int i = 0; i < n_x; i++)
-        in[i] = *x[i];
-    snprintf(path, sizeof(path), "%s/model.onnx", dir);
-    bool ok = ot_model_open(&m, path) == OT_OK && ot_session_create(&s, m, &o) == OT_OK &&
-              ot_session_run(s, in, n_x) == OT_OK && ot_session_output_count(s) == n_want;
+        in[i] = x[i];
+    bool ok = ot_session_run_items(s, in, n_x) == OT_OK;
     for (int i = 0; i < n_want && ok; i++)
-        ok = same(want[i], ot_session_output(s, i));
-    ot_session_close(s);
-    ot_model_close(m);
+        ok = same_item(want[i], ot_session_output_item(s, i));
     return ok;
 }
 
 static bool passes(const char *dir)
 {
-    ot_tensor *x[MAX_VALUES] = { 0 }, *want[MAX_VALUES] = { 0 };
-    int n_x = 0, n_want = 0;
-    bool ok = read_all(x, &n_x, dir, "input") && read_all(want, &n_want, dir, "output") && n_want > 0 &&
-              run_and_compare(dir, x, n_x, want, n_want);
+    char path[1280];
+    ot_item *x[MAX_VALUES] = { 0 }, *want[MAX_VALUES] = { 0 };
+    ot_model *m = NULL;
+    ot_session *s = NULL;
+    ot_session_options o = OT_SESSION_INIT;
+    o.threads = 1;
+    o.keep_batch = true;
+    snprintf(path, sizeof(path), "%s/model.onnx", dir);
+    bool ok =
+        ot_model_open(&m, path) == OT_OK && ot_session_create(&s, m, &o) == OT_OK && run_and_compare(dir, s, x, want);
+    ot_session_close(s);
+    ot_model_close(m);
     for (int i = 0; i < MAX_VALUES; i++) {
-        ot_tensor_free(x[i]);
-        ot_tensor_free(want[i]);
+        ot_item_free(x[i]);
+        ot_item_free(want[i]);
     }
     return ok;
 }

@@ -1,5 +1,5 @@
 #define _POSIX_C_SOURCE 200809L /* clock_gettime */
-#include "exec/executor.h"
+#include "exec/walk.h"
 
 #include <math.h>
 #include <string.h>
@@ -15,6 +15,11 @@ struct ot_executor {
     ot_plan *plan[MAX_PLANS]; /* the last used first */
     int n_plan;
     ot_tensor *output;
+    ot_item *item; /* the outputs again */
+    bool ran;
+    ot_walker *walker; /* NULL: the graph is planned */
+    ot_box **out;      /* of the walker's last run */
+    ot_arena items;    /* of the outputs' items */
 };
 
 void ot_workspace_release(ot_workspace *w)
@@ -27,7 +32,9 @@ static ot_status bind_slots(ot_executor *e)
 {
     e->slot = ot_calloc((size_t)e->g->n_value + 1, sizeof(*e->slot));
     e->output = ot_calloc((size_t)e->g->n_output + 1, sizeof(*e->output));
-    if (!e->slot || !e->output)
+    e->item = ot_calloc((size_t)e->g->n_output + 1, sizeof(*e->item));
+    e->out = ot_calloc((size_t)e->g->n_output + 1, sizeof(*e->out));
+    if (!e->slot || !e->output || !e->item || !e->out)
         return OT_ENOMEM;
     for (int64_t v = 0; v < e->g->n_value; v++) {
         if (e->g->value[v].origin != OT_FROM_SLOT)
@@ -50,6 +57,8 @@ ot_status ot_executor_create(ot_executor **out, ot_graph *g, const ot_executor_o
     e->g = g;
     e->o = *opts;
     ot_status st = bind_slots(e);
+    if (st == OT_OK && ot_graph_walks(g))
+        st = ot_walker_create(&e->walker, g, &e->o, e->slot, opts->trips > 0 ? opts->trips : OT_MOST_TRIPS);
     if (st == OT_OK)
         *out = e;
     else
@@ -57,10 +66,24 @@ ot_status ot_executor_create(ot_executor **out, ot_graph *g, const ot_executor_o
     return st;
 }
 
+static void drop_outputs(ot_executor *e)
+{
+    for (int64_t i = 0; i < e->g->n_output && e->out; i++) {
+        ot_box_drop(e->out[i]);
+        e->out[i] = NULL;
+    }
+    e->ran = false;
+}
+
 void ot_executor_close(ot_executor *e)
 {
     if (!e)
         return;
+    drop_outputs(e);
+    ot_walker_close(e->walker);
+    ot_arena_release(&e->items);
+    ot_free(e->out);
+    ot_free(e->item);
     for (int i = 0; i < e->n_plan; i++)
         ot_plan_close(e->plan[i]);
     ot_free(e->slot);
@@ -82,6 +105,22 @@ const ot_plan *ot_executor_plan(const ot_executor *e)
 const ot_tensor *ot_executor_output(const ot_executor *e, int64_t i)
 {
     return &e->output[i];
+}
+
+const ot_walker *ot_executor_walker(const ot_executor *e)
+{
+    return e->walker;
+}
+
+static size_t constants_of(const ot_graph *g, bool captured)
+{
+    size_t bytes = 0;
+    for (int64_t v = 0; v < g->n_value; v++)
+        if (g->value[v].origin == OT_FROM_CONSTANT && (captured || g->value[v].stays))
+            bytes += ot_tensor_bytes(g->value[v].tensor);
+    for (int64_t i = 0; i < g->n_body; i++)
+        bytes += constants_of(g->body[i], false);
+    return bytes;
 }
 
 /* The constants that the plan's steps read, each once: what was folded away no longer counts. */
@@ -109,6 +148,15 @@ ot_status ot_executor_memory(const ot_executor *e, ot_memory *out)
 {
     const ot_plan *p = ot_executor_plan(e);
     *out = (ot_memory){ 0 };
+    if (e->walker) { /* values as the last run had them */
+        *out = (ot_memory){ .weights = constants_of(e->g, true),
+                            .state = e->o.store->bytes,
+                            .packed = e->o.store->packs.bytes,
+                            .activations = e->walker->peak,
+                            .workspace = e->walker->scratch_bytes,
+                            .steps = e->walker->steps };
+        return OT_OK;
+    }
     if (!p)
         return ot_fail(OT_EARG, "nothing was planned yet");
     OT_TRY(count_weights(&out->weights, e, p));
@@ -118,6 +166,25 @@ ot_status ot_executor_memory(const ot_executor *e, ot_memory *out)
     out->workspace = p->scratch_bytes;
     out->steps = p->n_step;
     return OT_OK;
+}
+
+static ot_status check_inputs(const ot_executor *e, const ot_tensor *input, const ot_item *const *item)
+{
+    ot_dim *binding = ot_malloc((size_t)e->g->n_symbol + 1, sizeof(*binding));
+    ot_status st = binding ? OT_OK : OT_ENOMEM;
+    for (int64_t i = 0; i < e->g->n_symbol && binding; i++)
+        binding[i] = -1;
+    for (int64_t i = 0; i < e->g->n_input && st == OT_OK; i++) {
+        const ot_value *v = &e->g->value[e->g->input[i]];
+        if (item)
+            st = ot_check_item(e->g, binding, v, &v->fact, item[i]);
+        else if (v->fact.kind != OT_TENSOR)
+            st = ot_fail(OT_EARG, "input '%s' is no tensor: it is to be given as an item", v->name);
+        else
+            st = ot_bind_input(e->g, binding, v, &input[i]);
+    }
+    ot_free(binding);
+    return st;
 }
 
 static bool fits(const ot_executor *e, const ot_plan *p, const ot_tensor *input)
@@ -202,6 +269,8 @@ static ot_status make_plan(ot_executor *e, const ot_tensor *input)
 
 ot_status ot_executor_prepare(ot_executor *e, const ot_tensor *input)
 {
+    if (e->walker)
+        return check_inputs(e, input, NULL);
     for (int i = 0; i < e->n_plan; i++)
         if (fits(e, e->plan[i], input)) {
             move_to_front(e, i);
@@ -247,6 +316,17 @@ static void bind_data(ot_executor *e, ot_plan *p, const ot_tensor *input)
     }
 }
 
+/* A value that is there after the run; p NULL: of the walker. */
+static ot_tensor value_of(const ot_executor *e, const ot_plan *p, const ot_tensor *input, ot_val v)
+{
+    if (!p)
+        return *ot_walker_value(e->walker, v);
+    const ot_fact *f = p->fact[v];
+    ot_tensor t = { .dtype = f->dtype, .rank = f->rank, .data = data_of(e, p, input, v) };
+    memcpy(t.dim, f->dim, sizeof(t.dim));
+    return t;
+}
+
 static void commit(ot_executor *e, const ot_plan *p, const ot_tensor *input)
 {
     const ot_graph *g = e->g;
@@ -254,16 +334,14 @@ static void commit(ot_executor *e, const ot_plan *p, const ot_tensor *input)
         return;
     bool good = true;
     if (g->guard != OT_NONE) {
-        ot_tensor t = { .dtype = p->fact[g->guard]->dtype, .data = data_of(e, p, input, g->guard) };
+        ot_tensor t = value_of(e, p, input, g->guard);
         good = isfinite(ot_tensor_get(&t, 0));
     }
     for (int64_t b = 0; b < g->n_binding; b++) {
-        if (p->stored[b] || !(good || g->binding[b].always))
+        if ((p && p->stored[b]) || !(good || g->binding[b].always))
             continue;
-        const ot_fact *f = p->fact[g->binding[b].value];
-        ot_tensor t = { .dtype = f->dtype, .rank = f->rank };
-        memcpy(t.dim, f->dim, sizeof(t.dim));
-        memcpy(e->slot[g->binding[b].slot], data_of(e, p, input, g->binding[b].value), ot_tensor_bytes(&t));
+        ot_tensor t = value_of(e, p, input, g->binding[b].value);
+        memcpy(e->slot[g->binding[b].slot], t.data, ot_tensor_bytes(&t));
     }
     e->o.store->version++;
 }
@@ -289,18 +367,84 @@ static ot_status run_steps(ot_executor *e, ot_plan *p)
     return OT_OK;
 }
 
+/* A slot and the value that is copied into it take the same bytes. */
+static ot_status check_bindings(const ot_executor *e)
+{
+    for (int64_t b = 0; b < e->g->n_binding; b++) {
+        const ot_value *slot = &e->g->value[e->g->binding[b].slot];
+        const ot_tensor *t = ot_walker_value(e->walker, e->g->binding[b].value), *s = slot->tensor;
+        if (!t || t->dtype != s->dtype || t->rank != s->rank || memcmp(t->dim, s->dim, sizeof(t->dim)) != 0)
+            return ot_fail(OT_ESHAPE, "the update of state '%s' has another shape", slot->name);
+    }
+    if (e->g->guard != OT_NONE && !ot_walker_value(e->walker, e->g->guard))
+        return ot_fail(OT_ESHAPE, "the guard is no tensor");
+    return OT_OK;
+}
+
+/* Inputs as tensors, or as items where `item` is not NULL. */
+static ot_status walk(ot_executor *e, const ot_tensor *input, const ot_item *const *item)
+{
+    int64_t n = e->g->n_input;
+    OT_TRY(check_inputs(e, input, item));
+    drop_outputs(e);
+    ot_box **in = ot_calloc((size_t)n + 1, sizeof(*in));
+    ot_status st = in ? OT_OK : OT_ENOMEM;
+    for (int64_t i = 0; i < n && st == OT_OK; i++) {
+        in[i] = item ? ot_box_of_item(e->walker, item[i]) : ot_box_lend(e->walker, &input[i]);
+        st = in[i] ? OT_OK : OT_ENOMEM;
+    }
+    if (st == OT_OK)
+        st = ot_walker_run(e->walker, in, e->out);
+    for (int64_t i = 0; i < n && in; i++)
+        ot_box_drop(in[i]);
+    ot_free(in);
+    if (st == OT_OK)
+        st = check_bindings(e);
+    if (st != OT_OK)
+        return st;
+    commit(e, NULL, NULL);
+    ot_arena_release(&e->items);
+    for (int64_t i = 0; i < e->g->n_output && st == OT_OK; i++) {
+        e->output[i] = e->out[i]->tensor;
+        st = ot_item_of_box(&e->item[i], &e->items, e->out[i]);
+    }
+    e->ran = st == OT_OK;
+    return st;
+}
+
+ot_status ot_executor_run_items(ot_executor *e, const ot_item *const *item)
+{
+    if (e->walker)
+        return walk(e, NULL, item);
+    ot_tensor *input = ot_calloc((size_t)e->g->n_input + 1, sizeof(*input));
+    ot_status st = input ? check_inputs(e, NULL, item) : OT_ENOMEM;
+    for (int64_t i = 0; i < e->g->n_input && st == OT_OK; i++)
+        input[i] = *item[i]->tensor;
+    if (st == OT_OK)
+        st = ot_executor_run(e, input);
+    ot_free(input);
+    return st;
+}
+
+const ot_item *ot_executor_output_item(const ot_executor *e, int64_t i)
+{
+    return e->ran ? &e->item[i] : NULL;
+}
+
 ot_status ot_executor_run(ot_executor *e, const ot_tensor *input)
 {
+    if (e->walker)
+        return walk(e, input, NULL);
+    e->ran = false;
     OT_TRY(ot_executor_prepare(e, input));
     ot_plan *p = e->plan[0];
     bind_data(e, p, input);
     OT_TRY(run_steps(e, p));
     commit(e, p, input);
     for (int64_t i = 0; i < e->g->n_output; i++) {
-        ot_val v = e->g->output[i].value;
-        const ot_fact *f = p->fact[v];
-        e->output[i] = (ot_tensor){ .dtype = f->dtype, .rank = f->rank, .data = data_of(e, p, input, v) };
-        memcpy(e->output[i].dim, f->dim, sizeof(f->dim));
+        e->output[i] = value_of(e, p, input, e->g->output[i].value);
+        e->item[i] = (ot_item){ .kind = OT_TENSOR, .tensor = &e->output[i] };
     }
+    e->ran = true;
     return OT_OK;
 }

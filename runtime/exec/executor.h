@@ -14,12 +14,15 @@ void ot_workspace_release(ot_workspace *w);
 
 typedef struct ot_executor ot_executor;
 
+#define OT_MOST_TRIPS ((int64_t)1 << 24)
+
 typedef struct ot_executor_opts {
     ot_store *store;         /* not owned */
     ot_threads *threads;     /* not owned */
     ot_workspace *workspace; /* not owned */
     size_t memory;           /* cap in bytes on arena + scratch + state + packed weights; 0: none */
     bool timed;              /* each step's time is taken */
+    int64_t trips;           /* through bodies, that one run may make; 0: OT_MOST_TRIPS */
 } ot_executor_opts;
 
 /* Takes the graph over (also when it fails). */
@@ -34,6 +37,12 @@ ot_status ot_executor_prepare(ot_executor *e, const ot_tensor *input);
 ot_status ot_executor_run(ot_executor *e, const ot_tensor *input);
 /* Output i of the last run: a view, valid until the next run of any executor over the same workspace. */
 const ot_tensor *ot_executor_output(const ot_executor *e, int64_t i);
+/* Items as inputs, one each: of sequences and optionals too. */
+ot_status ot_executor_run_items(ot_executor *e, const ot_item *const *input);
+/* Output i of the last run, of any kind; NULL before one. */
+const ot_item *ot_executor_output_item(const ot_executor *e, int64_t i);
+/* NULL where the graph is planned. */
+const struct ot_walker *ot_executor_walker(const ot_executor *e);
 /* What the last plan takes; OT_EARG when there is none. */
 ot_status ot_executor_memory(const ot_executor *e, ot_memory *out);
 /* The plan of the last prepare or run; NULL before. */

@@ -9,6 +9,7 @@ struct ot_session {
     ot_executor *e;
     ot_split *split; /* NULL: batches run whole */
     int64_t parts;   /* of the last run or prepare */
+    ot_item *item;   /* the outputs of a run in parts */
     ot_store *store;
     ot_threads *threads;
     ot_workspace workspace;
@@ -41,7 +42,7 @@ static ot_status compile(ot_graph **out, const ot_model *m, const ot_session_opt
         st = ot_fold(g, OT_FOLD_LIMIT);
     if (st == OT_OK && !o->no_fusion)
         st = ot_fuse(g);
-    if (st == OT_OK && !o->no_fusion)
+    if (st == OT_OK && !o->no_fusion && !ot_graph_walks(g)) /* values of a walk lie in ONNX's order */
         st = ot_block_layout(g);
     if (st == OT_OK)
         *out = g;
@@ -66,11 +67,15 @@ ot_status ot_session_create(ot_session **out, const ot_model *m, const ot_sessio
     if (st == OT_OK)
         st = compile(&g, m, opts);
     if (st == OT_OK) {
-        ot_executor_opts eo = { s->store, s->threads, &s->workspace, opts->memory, opts->timed };
+        ot_executor_opts eo = { s->store, s->threads, &s->workspace, opts->memory, opts->timed, opts->trips };
         st = ot_executor_create(&s->e, g, &eo);
     }
     if (st == OT_OK && !opts->keep_batch && !opts->no_fusion)
         st = ot_split_create(&s->split, s->e, opts->memory);
+    if (st == OT_OK) {
+        s->item = ot_calloc((size_t)ot_session_output_count(s) + 1, sizeof(*s->item));
+        st = s->item ? OT_OK : OT_ENOMEM;
+    }
     if (st == OT_OK)
         *out = s;
     else
@@ -83,6 +88,7 @@ void ot_session_close(ot_session *s)
     if (!s)
         return;
     ot_split_close(s->split);
+    ot_free(s->item);
     ot_executor_close(s->e);
     ot_store_close(s->store);
     ot_threads_close(s->threads);
@@ -149,7 +155,38 @@ ot_status ot_session_prepare(ot_session *s, const ot_tensor *inputs, int64_t n)
 ot_status ot_session_run(ot_session *s, const ot_tensor *inputs, int64_t n)
 {
     OT_TRY(count_parts(s, inputs, n));
-    return s->parts > 1 ? ot_split_run(s->split, inputs) : ot_executor_run(s->e, inputs);
+    if (s->parts == 1)
+        return ot_executor_run(s->e, inputs);
+    OT_TRY(ot_split_run(s->split, inputs));
+    for (int64_t i = 0; i < ot_session_output_count(s); i++)
+        s->item[i] = (ot_item){ .kind = OT_TENSOR, .tensor = ot_split_output(s->split, i) };
+    return OT_OK;
+}
+
+ot_kind ot_session_input_kind(const ot_session *s, int64_t i)
+{
+    const ot_graph *g = ot_executor_graph(s->e);
+    return i >= 0 && i < g->n_input ? g->value[g->input[i]].fact.kind : OT_TENSOR;
+}
+
+ot_kind ot_session_output_kind(const ot_session *s, int64_t i)
+{
+    const ot_graph *g = ot_executor_graph(s->e);
+    return i >= 0 && i < g->n_output ? g->value[g->output[i].value].fact.kind : OT_TENSOR;
+}
+
+ot_status ot_session_run_items(ot_session *s, const ot_item *const *inputs, int64_t n)
+{
+    OT_TRY(check_count(s, n));
+    s->parts = 1;
+    return ot_executor_run_items(s->e, inputs);
+}
+
+const ot_item *ot_session_output_item(const ot_session *s, int64_t i)
+{
+    if (i < 0 || i >= ot_session_output_count(s))
+        return NULL;
+    return s->parts > 1 ? &s->item[i] : ot_executor_output_item(s->e, i);
 }
 
 const ot_tensor *ot_session_output(const ot_session *s, int64_t i)

@@ -150,7 +150,7 @@ ot_status ot_split_run(ot_split *s, const ot_tensor *input)
     return OT_OK;
 }
 
-const ot_tensor *ot_split_output(const ot_split *s, int64_t i)
+ot_tensor *ot_split_output(ot_split *s, int64_t i)
 {
     return &s->output[i];
 }

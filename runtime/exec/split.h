@@ -17,7 +17,7 @@ ot_status ot_split_prepare(ot_split *s, const ot_tensor *input, int64_t *parts);
 /* After ot_split_prepare of the same shapes with more than one part. */
 ot_status ot_split_run(ot_split *s, const ot_tensor *input);
 /* Output i of the last run; bytes that all of them take. */
-const ot_tensor *ot_split_output(const ot_split *s, int64_t i);
+ot_tensor *ot_split_output(ot_split *s, int64_t i);
 size_t ot_split_bytes(const ot_split *s);
 /* Samples of the batch over those of the part whose plan was used last. */
 double ot_split_share(const ot_split *s);

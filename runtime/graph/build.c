@@ -69,6 +69,16 @@ static void forget(const ot_node *n, ot_fact *y)
         y[i] = (ot_fact){ .kind = OT_TENSOR, .rank = -1 };
 }
 
+/* Rules and kernels rely on it that values are tensors, but for those of operators that flow. */
+static ot_status check_kinds(const ot_node *n, const ot_fact *const *x)
+{
+    static const char *const kinds[] = { "a tensor", "a sequence", "an optional", "a map" };
+    for (int i = 0; i < n->n_in && !n->op->flow; i++)
+        if (x[i] && x[i]->kind != OT_TENSOR)
+            return ot_fail(OT_EMODEL, "input %d is %s, not a tensor", i, kinds[x[i]->kind]);
+    return OT_OK;
+}
+
 static bool is_vague(const ot_fact *x)
 {
     return x && (x->rank < 0 || x->dtype == OT_UNDEFINED);
@@ -81,15 +91,22 @@ ot_status ot_infer_node(ot_graph *g, ot_arena *arena, const ot_node *n, const ot
     const ot_tensor **constant = ot_arena_calloc(arena, (size_t)n->n_in + 1, sizeof(*constant));
     if (!x || !constant)
         return OT_ENOMEM;
-    bool vague = false;
     for (int i = 0; i < n->n_in; i++) {
         if (n->in[i] == OT_NONE)
             continue;
         const ot_value *v = &g->value[n->in[i]];
         x[i] = fact_of_value ? fact_of_value[n->in[i]] : &v->fact;
         constant[i] = v->origin == OT_FROM_CONSTANT ? v->tensor : known ? known[n->in[i]] : NULL;
-        vague |= is_vague(x[i]);
     }
+    return ot_infer_inputs(g, arena, n, x, constant, y);
+}
+
+ot_status ot_infer_inputs(ot_graph *g, ot_arena *arena, const ot_node *n, const ot_fact *const *x,
+                          const ot_tensor *const *constant, ot_fact *y)
+{
+    bool vague = false;
+    for (int i = 0; i < n->n_in; i++)
+        vague |= is_vague(x[i]);
     forget(n, y);
     ot_infer c = {
         .graph = g, .arena = arena, .node = n, .n_in = n->n_in, .n_out = n->n_out, .x = x, .constant = constant, .y = y
@@ -98,9 +115,14 @@ ot_status ot_infer_node(ot_graph *g, ot_arena *arena, const ot_node *n, const ot
         if (!x[i])
             return ot_context(ot_fail(OT_EMODEL, "input %d is missing", i), "node '%s' (%s-%d)", n->name, n->op->name,
                               n->opset);
-    ot_status st = n->op->infer(&c);
-    if (st != OT_OK && st != OT_ENOMEM && vague) {
-        forget(n, y);
+    ot_status st = check_kinds(n, x);
+    if (st == OT_OK)
+        st = n->op->infer(&c);
+    else
+        vague = false;
+    if (st != OT_OK && st != OT_ENOMEM && vague && !n->op->flow) { /* an element type that the rule told stands */
+        for (int i = 0; i < n->n_out; i++)
+            y[i] = (ot_fact){ .kind = OT_TENSOR, .rank = -1, .dtype = y[i].dtype };
         return OT_OK;
     }
     for (int i = 0; i < n->n_out && st == OT_OK; i++)
@@ -269,6 +291,16 @@ ot_val ot_x(const ot_build *b, int i)
 ot_val ot_y(const ot_build *b, int i)
 {
     return i < b->node->n_out ? b->node->out[i] : OT_NONE;
+}
+
+const ot_node *ot_maker_of(const ot_build *b, ot_val v)
+{
+    return v == OT_NONE ? NULL : b->g->value[v].producer;
+}
+
+const ot_tensor *ot_constant_of(const ot_build *b, ot_val v)
+{
+    return v == OT_NONE || b->g->value[v].origin != OT_FROM_CONSTANT ? NULL : b->g->value[v].tensor;
 }
 
 void ot_becomes(ot_build *b, int i, ot_val v)

@@ -48,15 +48,43 @@ ot_status ot_derive_node(ot_build *b, const ot_op *op, int opset, const char *na
 /* ---- Names --------------------------------------------------------------------------------------------------------
  */
 
-ot_val ot_scope_find(const ot_deriver *d, const char *name)
+static ot_val own_value(const ot_scope *s, const char *name)
 {
-    const ot_scope *s = d->scope;
-    for (; s->caller; s = s->caller) {
-        ot_val v = (ot_val)ot_strmap_get(&s->value, name, OT_UNMADE);
-        if (v != OT_UNMADE || !s->open)
-            return v;
+    return (ot_val)ot_strmap_get(s->caller ? &s->value : &s->graph->by_name, name, OT_UNMADE);
+}
+
+/* A value of the graph around becomes one of this graph: constants as such, others as inputs. */
+static ot_status capture(ot_val *out, ot_scope *s, const char *name, ot_val around)
+{
+    const ot_value *v = &s->caller->graph->value[around];
+    if (v->origin == OT_FROM_CONSTANT) {
+        *out = ot_graph_tensor(s->graph, v->name, OT_FROM_CONSTANT, v->tensor);
+    } else {
+        OT_TRY(ot_grow(&s->capture, s->n_capture, &s->cap_capture, sizeof(*s->capture)));
+        s->capture[s->n_capture++] = around;
+        *out = ot_graph_input(s->graph, v->name, &v->fact);
     }
-    return (ot_val)ot_strmap_get(&d->b.g->by_name, name, OT_UNMADE);
+    return *out == OT_NONE ? OT_ENOMEM : ot_strmap_put(&s->value, name, *out);
+}
+
+static ot_val find_from(ot_deriver *d, ot_scope *s, const char *name)
+{
+    ot_val v = own_value(s, name);
+    if (v != OT_UNMADE || !s->open)
+        return v;
+    v = find_from(d, s->caller, name);
+    if (v < 0 || s->graph == s->caller->graph)
+        return v;
+    ot_status st = capture(&v, s, name, v);
+    if (st == OT_OK)
+        return v;
+    d->failed = st;
+    return OT_UNMADE;
+}
+
+ot_val ot_scope_find(ot_deriver *d, const char *name)
+{
+    return find_from(d, d->scope, name);
 }
 
 const char *ot_scope_value_name(ot_deriver *d, const char *name)
@@ -65,24 +93,26 @@ const char *ot_scope_value_name(ot_deriver *d, const char *name)
     if (!s->caller)
         return name;
     int64_t place = ot_strmap_get(&s->output, name, -1);
-    return place >= 0 ? s->result[place] : ot_arena_printf(&d->b.g->arena, "%s%s", s->prefix, name);
+    return place >= 0 ? s->result[place] : ot_arena_printf(&d->b.g->arena, "%s%s", ot_text(s->prefix), name);
 }
 
 const char *ot_scope_node_name(ot_deriver *d, const Onnx__NodeProto *n)
 {
     const char *name = ot_node_name(n);
-    return d->scope->caller ? ot_arena_printf(&d->b.g->arena, "%s%s", d->scope->prefix, name) : name;
+    return d->scope->caller ? ot_arena_printf(&d->b.g->arena, "%s%s", ot_text(d->scope->prefix), name) : name;
 }
 
 ot_status ot_scope_put(ot_deriver *d, const char *name, ot_val v)
 {
     if (v == OT_NONE)
         return OT_ENOMEM;
-    if (ot_scope_find(d, name) != OT_UNMADE)
+    if (own_value(d->scope, name) != OT_UNMADE)
         return ot_fail(OT_EMODEL, "the value '%s' is made twice", name);
     if (!d->scope->caller)
         return ot_strmap_put(&d->b.g->by_name, name, v);
     OT_TRY(ot_strmap_put(&d->scope->value, name, v));
+    if (d->scope->graph != d->root)
+        return OT_OK;
     OT_TRY(ot_grow(&d->inner, d->n_inner, &d->cap_inner, sizeof(*d->inner)));
     d->inner[d->n_inner].name = ot_scope_value_name(d, name);
     d->inner[d->n_inner++].value = v;
@@ -113,7 +143,7 @@ static ot_status put_constant(ot_deriver *d, const char *name, const ot_tensor *
 /* Will the caller give a value in place of this default? */
 static bool is_given(const ot_deriver *d, const char *name)
 {
-    for (int64_t i = 0; i < d->o->n_given; i++)
+    for (int64_t i = 0; i < d->o->n_given && !d->scope->caller; i++)
         if (strcmp(d->o->given[i], name) == 0)
             return true;
     return false;
@@ -131,11 +161,9 @@ static ot_status check_given(const ot_deriver *d)
     return OT_OK;
 }
 
-static ot_status take_initializers(ot_deriver *d)
+ot_status ot_derive_initializers(ot_deriver *d, const Onnx__GraphProto *g)
 {
-    const Onnx__GraphProto *g = d->m->proto->graph;
     ot_tensor t;
-    OT_TRY(check_given(d));
     for (size_t i = 0; i < g->n_initializer; i++) {
         const char *name = ot_text(g->initializer[i]->name);
         if (is_given(d, name))
@@ -150,16 +178,6 @@ static ot_status take_initializers(ot_deriver *d)
             continue;
         OT_TRY(ot_derive_sparse(d, &t, g->sparse_initializer[i]));
         OT_TRY(put_constant(d, name, &t, true));
-    }
-    return OT_OK;
-}
-
-ot_status ot_derive_initializers(ot_deriver *d, const Onnx__GraphProto *g)
-{
-    for (size_t i = 0; i < g->n_initializer; i++) {
-        ot_tensor t;
-        OT_TRY(ot_derive_tensor(d, &t, g->initializer[i]));
-        OT_TRY(put_constant(d, ot_text(g->initializer[i]->name), &t, true));
     }
     return OT_OK;
 }
@@ -230,7 +248,7 @@ static ot_status constant_value(ot_deriver *d, ot_tensor *t, const ot_attr *attr
 
 static ot_status take_constant(ot_deriver *d, const Onnx__NodeProto *n)
 {
-    const ot_attr *attr;
+    ot_attr *attr;
     ot_tensor t;
     if (n->n_output != 1)
         return ot_fail(OT_EMODEL, "a Constant has one output, not %zu", n->n_output);
@@ -245,6 +263,8 @@ static ot_status find_inputs(ot_deriver *d, const Onnx__NodeProto *n, int least,
     *count = (int)n->n_input;
     for (size_t i = 0; i < n->n_input; i++) {
         in[i] = *n->input[i] ? ot_scope_find(d, n->input[i]) : OT_NONE;
+        if (in[i] == OT_UNMADE && d->failed != OT_OK)
+            return d->failed;
         if (in[i] == OT_UNMADE)
             return ot_fail(OT_EMODEL, "input '%s' is made by no node before this one", n->input[i]);
     }
@@ -253,10 +273,17 @@ static ot_status find_inputs(ot_deriver *d, const Onnx__NodeProto *n, int least,
     return OT_OK;
 }
 
+static bool holds_bodies(const ot_attr *a)
+{
+    while (a->name && a->type != OT_ATTR_GRAPH)
+        a++;
+    return a->name != NULL;
+}
+
 static ot_status take_node(ot_deriver *d, const Onnx__NodeProto *n)
 {
     const ot_op *op;
-    const ot_attr *attr;
+    ot_attr *attr;
     int opset = 0, n_in, n_out = (int)n->n_output;
     ot_arena *arena = &d->b.g->arena;
     OT_TRY(ot_bind_operator(d, &op, &opset, n));
@@ -270,12 +297,15 @@ static ot_status take_node(ot_deriver *d, const Onnx__NodeProto *n)
     const char *name = ot_scope_node_name(d, n);
     if (!in || !out || !names || !name)
         return OT_ENOMEM;
-    OT_TRY(find_inputs(d, n, op->min_in, in, &n_in));
+    OT_TRY(find_inputs(d, n, holds_bodies(attr) ? (int)n->n_input : op->min_in, in, &n_in)); /* captures follow */
     for (int i = 0; i < n_out; i++)
         if (!(names[i] = *n->output[i] ? ot_scope_value_name(d, n->output[i]) : ""))
             return OT_ENOMEM;
-    OT_TRY(ot_free_batch(d, op, &attr, in, n_in));
-    OT_TRY(ot_derive_node(&d->b, op, opset, name, attr, n_in, in, n_out, out, names, d->o->for_gradient));
+    if (holds_bodies(attr))
+        OT_TRY(ot_derive_bodies(d, op, opset, n, attr, &in, &n_in));
+    const ot_attr *list = attr;
+    OT_TRY(ot_free_batch(d, op, &list, in, n_in));
+    OT_TRY(ot_derive_node(&d->b, op, opset, name, list, n_in, in, n_out, out, names, d->o->for_gradient));
     for (int i = 0; i < n_out; i++) {
         if (*names[i] && out[i] == OT_NONE)
             return ot_fail(OT_EUNSUPPORTED, "output %d ('%s') of %s-%d is not made", i, names[i], op->name, opset);
@@ -292,8 +322,11 @@ static ot_status take(ot_deriver *d, const Onnx__NodeProto *n)
     if (function >= 0)
         return ot_derive_call(d, n, d->m->proto->functions[function]);
     OT_TRY(ot_check_schema(d, n));
+    bool done = false;
     if (ot_is_if(n))
-        return ot_derive_if(d, n);
+        OT_TRY(ot_derive_if(d, &done, n));
+    if (done)
+        return OT_OK;
     return ot_is_constant_node(n) ? take_constant(d, n) : take_node(d, n);
 }
 
@@ -314,16 +347,15 @@ ot_status ot_derive_nodes(ot_deriver *d, size_t n, Onnx__NodeProto *const *node)
     return OT_OK;
 }
 
-static ot_status take_outputs(ot_deriver *d)
+ot_status ot_derive_outputs(ot_deriver *d, const Onnx__GraphProto *g)
 {
-    const Onnx__GraphProto *g = d->m->proto->graph;
-    if (g->n_output == 0)
+    if (g->n_output == 0 && !d->scope->caller)
         return ot_fail(OT_EMODEL, "the graph has no output");
     for (size_t i = 0; i < g->n_output; i++) {
         const char *name = ot_text(g->output[i]->name);
-        ot_val v = ot_graph_find(d->b.g, name);
-        if (v == OT_NONE)
-            return ot_fail(OT_EMODEL, "the output '%s' is made by no node", name);
+        ot_val v = ot_scope_find(d, name);
+        if (v < 0)
+            return d->failed != OT_OK ? d->failed : ot_fail(OT_EMODEL, "the output '%s' is made by no node", name);
         OT_TRY(ot_graph_output(d->b.g, name, v));
     }
     return OT_OK;
@@ -332,13 +364,15 @@ static ot_status take_outputs(ot_deriver *d)
 static ot_status derive_all(ot_deriver *d)
 {
     const Onnx__GraphProto *g = d->m->proto->graph;
+    d->root = d->main.graph = d->b.g;
     d->scope = &d->main;
     OT_TRY(ot_index_functions(d));
     OT_TRY(ot_report_missing(d));
-    OT_TRY(take_initializers(d));
+    OT_TRY(check_given(d));
+    OT_TRY(ot_derive_initializers(d, g));
     OT_TRY(take_inputs(d));
     OT_TRY(ot_derive_nodes(d, g->n_node, g->node));
-    OT_TRY(take_outputs(d));
+    OT_TRY(ot_derive_outputs(d, g));
     OT_TRY(ot_check_freed(d));
     return show_inner(d);
 }
@@ -368,7 +402,19 @@ static ot_status derive_once(ot_graph **out, const ot_model *m, const ot_derive_
 
 ot_status ot_derive(ot_graph **out, const ot_model *m, const ot_derive_opts *opts)
 {
-    if (opts->free_batch && derive_once(out, m, opts, true) == OT_OK)
+    ot_graph *freed = NULL;
+    if (opts->free_batch && derive_once(&freed, m, opts, true) == OT_OK && !ot_graph_walks(freed)) {
+        *out = freed;
         return OT_OK;
-    return derive_once(out, m, opts, false); /* with a literal batch, or to say why it fails */
+    }
+    ot_status st = derive_once(out, m, opts, false); /* with a literal batch, or to say why it fails */
+    if (!freed)
+        return st;
+    if (st != OT_OK || ot_graph_walks(*out)) {
+        ot_graph_close(*out);
+        *out = freed;
+    } else { /* the batch decides on what would have to be walked otherwise */
+        ot_graph_close(freed);
+    }
+    return OT_OK;
 }

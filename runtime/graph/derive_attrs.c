@@ -8,21 +8,44 @@
 
 /* ---- Types and tensors --------------------------------------------------------------------------------------- */
 
+/* A sequence or an optional.  The wire scanner has bounded how deep they lie. */
+static ot_status take_holder(ot_deriver *d, ot_fact *f, const Onnx__TypeProto *type, const char *name)
+{
+    const Onnx__TypeProto *held = NULL;
+    if (type && type->value_case == ONNX__TYPE_PROTO__VALUE_SEQUENCE_TYPE && type->sequence_type) {
+        f->kind = OT_SEQUENCE;
+        held = type->sequence_type->elem_type;
+    } else if (type && type->value_case == ONNX__TYPE_PROTO__VALUE_OPTIONAL_TYPE && type->optional_type) {
+        f->kind = OT_OPTIONAL;
+        held = type->optional_type->elem_type;
+    }
+    if (!held)
+        return ot_fail(OT_EUNSUPPORTED, "'%s' is no tensor, sequence or optional", name);
+    ot_fact *e = ot_arena_calloc(&d->b.g->arena, 1, sizeof(*e));
+    if (!e)
+        return OT_ENOMEM;
+    ot_dim batch = d->batch;
+    d->batch = 0; /* items have no batch in common */
+    ot_status st = ot_derive_type(d, e, held, name);
+    d->batch = batch;
+    f->element = e;
+    return st;
+}
+
 ot_status ot_derive_type(ot_deriver *d, ot_fact *f, const Onnx__TypeProto *type, const char *name)
 {
     ot_infer c = { .graph = d->b.g };
     *f = (ot_fact){ .kind = OT_TENSOR, .rank = -1 };
     if (!type || type->value_case != ONNX__TYPE_PROTO__VALUE_TENSOR_TYPE || !type->tensor_type)
-        return ot_fail(OT_EUNSUPPORTED, "input '%s' is not a tensor", name);
+        return take_holder(d, f, type, name);
     f->dtype = (ot_dtype)type->tensor_type->elem_type;
     if (!ot_dtype_bits(f->dtype) && f->dtype != OT_STRING)
-        return ot_fail(OT_EMODEL, "input '%s' has element type %d", name, (int)f->dtype);
+        return ot_fail(OT_EMODEL, "'%s' has element type %d", name, (int)f->dtype);
     const Onnx__TensorShapeProto *shape = type->tensor_type->shape;
     if (!shape)
         return OT_OK;
     if (shape->n_dim > OT_MAX_RANK)
-        return ot_fail(OT_EUNSUPPORTED, "input '%s' has rank %zu, at most %d is taken", name, shape->n_dim,
-                       OT_MAX_RANK);
+        return ot_fail(OT_EUNSUPPORTED, "'%s' has rank %zu, at most %d is taken", name, shape->n_dim, OT_MAX_RANK);
     f->rank = (int)shape->n_dim;
     for (int i = 0; i < f->rank; i++) {
         const Onnx__TensorShapeProto__Dimension *dim = shape->dim[i];
@@ -42,7 +65,7 @@ ot_status ot_derive_type(ot_deriver *d, ot_fact *f, const Onnx__TypeProto *type,
 static ot_status keep_tensor(ot_deriver *d, ot_tensor *t)
 {
     ot_tensor *keep = ot_malloc(1, sizeof(*keep));
-    ot_graph *g = d->b.g;
+    ot_graph *g = d->root;
     if (!keep || ot_grow(&g->owned, g->n_owned, &g->cap_owned, sizeof(*g->owned)) != OT_OK) {
         ot_free(keep);
         ot_tensor_release(t);
@@ -74,11 +97,11 @@ ot_status ot_derive_tensor(ot_deriver *d, ot_tensor *view, const Onnx__TensorPro
     snprintf(key, sizeof(key), "%p", (const void *)t);
     int64_t at = ot_strmap_get(&d->decoded, key, -1);
     if (at >= 0) {
-        *view = *d->b.g->owned[at];
+        *view = *d->root->owned[at];
         return OT_OK;
     }
     OT_TRY(decode(d, view, &owned, t));
-    return owned ? ot_strmap_put(&d->decoded, key, d->b.g->n_owned - 1) : OT_OK;
+    return owned ? ot_strmap_put(&d->decoded, key, d->root->n_owned - 1) : OT_OK;
 }
 
 ot_status ot_derive_sparse(ot_deriver *d, ot_tensor *view, const Onnx__SparseTensorProto *s)
@@ -87,12 +110,12 @@ ot_status ot_derive_sparse(ot_deriver *d, ot_tensor *view, const Onnx__SparseTen
     snprintf(key, sizeof(key), "%p", (const void *)s);
     int64_t at = ot_strmap_get(&d->decoded, key, -1);
     if (at >= 0) {
-        *view = *d->b.g->owned[at];
+        *view = *d->root->owned[at];
         return OT_OK;
     }
     OT_TRY(ot_model_sparse(d->m, s, view));
     OT_TRY(keep_tensor(d, view));
-    return ot_strmap_put(&d->decoded, key, d->b.g->n_owned - 1);
+    return ot_strmap_put(&d->decoded, key, d->root->n_owned - 1);
 }
 
 /* ---- Attributes ---------------------------------------------------------------------------------------------- */
@@ -113,7 +136,7 @@ static int type_of(const Onnx__AttributeProto *a)
                           : ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__UNDEFINED;
 }
 
-/* What attributes of ONNX's type become; -1 where no operator here takes it. */
+/* What attributes of ONNX's type become; -1: no operator here takes it. */
 static int kind_of(int type)
 {
     switch (type) {
@@ -132,6 +155,10 @@ static int kind_of(int type)
     case ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__TENSOR:
     case ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__SPARSE_TENSOR: /* made dense */
         return OT_ATTR_TENSOR;
+    case ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__GRAPH:
+        return OT_ATTR_GRAPH;
+    case ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__TYPE_PROTO:
+        return OT_ATTR_TYPE;
     default:
         return -1;
     }
@@ -202,6 +229,13 @@ static ot_status take_value(ot_deriver *d, ot_attr *out, const Onnx__AttributePr
         return take_strings(arena, out, a);
     case OT_ATTR_TENSOR:
         return take_tensor(d, out, a);
+    case OT_ATTR_GRAPH: /* derived when its node's inputs are known */
+        return OT_OK;
+    case OT_ATTR_TYPE: {
+        ot_fact *f = ot_arena_calloc(arena, 1, sizeof(*f));
+        out->fact = f;
+        return f ? ot_derive_type(d, f, a->tp, out->name) : OT_ENOMEM;
+    }
     default:
         return ot_fail(OT_EUNSUPPORTED, "attribute '%s' has type %d, which no operator here takes", out->name,
                        type_of(a));
@@ -230,7 +264,7 @@ static ot_status take_reference(ot_deriver *d, ot_attr *out, bool *there, const 
     return OT_OK;
 }
 
-ot_status ot_derive_attrs(ot_deriver *d, const ot_attr **out, size_t n, Onnx__AttributeProto *const *attribute)
+ot_status ot_derive_attrs(ot_deriver *d, ot_attr **out, size_t n, Onnx__AttributeProto *const *attribute)
 {
     if (n > MOST_ATTRIBUTES)
         return ot_fail(OT_EUNSUPPORTED, "%zu attributes, at most %d are taken", n, MOST_ATTRIBUTES);

@@ -96,9 +96,14 @@ static ot_status look_at(report *r, const Onnx__FunctionProto *f, size_t n, Onnx
             r->met[called] = true;
             r->todo[r->n_todo++] = r->d->m->proto->functions[called];
         }
-        if (called < 0 && !ot_is_constant_node(node[i]) && !ot_is_if(node[i]) &&
-            bind(r->d, f, &op, &opset, node[i]) != OT_OK)
+        if (called < 0 && !ot_is_constant_node(node[i]) && bind(r->d, f, &op, &opset, node[i]) != OT_OK)
             OT_TRY(note(r, ot_text(node[i]->op_type)));
+        /* as deep as the wire scanner lets graphs lie; of an If one branch may stand there that is never derived */
+        for (size_t k = 0; k < node[i]->n_attribute && !ot_is_if(node[i]); k++) {
+            const Onnx__GraphProto *body = node[i]->attribute[k]->g;
+            if (body)
+                OT_TRY(look_at(r, f, body->n_node, body->node));
+        }
     }
     return OT_OK;
 }

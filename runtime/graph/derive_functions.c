@@ -82,7 +82,8 @@ static size_t bytes_of(const Onnx__NodeProto *n, size_t prefix)
 ot_status ot_charge_nodes(ot_deriver *d, size_t n, Onnx__NodeProto *const *node, size_t prefix)
 {
     if (n > MOST_NODES || (d->inlined += (int64_t)n + 1) > MOST_NODES)
-        return ot_fail(OT_EUNSUPPORTED, "the calls of functions come to more than %d nodes", MOST_NODES);
+        return ot_fail(OT_EUNSUPPORTED, "the calls of functions and the bodies of nodes come to more than %d nodes",
+                       MOST_NODES);
     for (size_t i = 0; i < n; i++)
         OT_TRY(ot_charge(d, bytes_of(node[i], prefix)));
     return OT_OK;
@@ -92,6 +93,13 @@ static ot_status check_size(ot_deriver *d, const Onnx__FunctionProto *f, size_t 
 {
     OT_TRY(ot_charge(d, 32 * (f->n_input + f->n_output) + bytes_of_attrs(f->n_attribute_proto, f->attribute_proto)));
     return ot_charge_nodes(d, f->n_node, f->node, prefix);
+}
+
+ot_status ot_check_depth(const ot_deriver *d, const char *what)
+{
+    return d->scope->depth < MOST_DEPTH
+               ? OT_OK
+               : ot_fail(OT_EUNSUPPORTED, "%s lies at a depth of more than %d", what, MOST_DEPTH);
 }
 
 static ot_status check_call(const ot_deriver *d, const Onnx__NodeProto *n, const Onnx__FunctionProto *f)
@@ -115,7 +123,6 @@ static ot_status check_call(const ot_deriver *d, const Onnx__NodeProto *n, const
 
 /* ---- One call ------------------------------------------------------------------------------------------------ */
 
-/* "call/", or "call_2/" and so on where an earlier call has the name. */
 ot_status ot_choose_prefix(ot_deriver *d, const char **out, const Onnx__NodeProto *n)
 {
     ot_arena *arena = &d->b.g->arena;
@@ -137,7 +144,7 @@ ot_status ot_choose_prefix(ot_deriver *d, const char **out, const Onnx__NodeProt
 /* The call's attributes, and after them the function's defaults that it does not give. */
 static ot_status give_attrs(ot_deriver *d, const ot_attr **out, const Onnx__NodeProto *n, const Onnx__FunctionProto *f)
 {
-    const ot_attr *given, *defaults;
+    ot_attr *given, *defaults;
     size_t count = 0, more = 0;
     for (size_t i = 0; i < f->n_attribute_proto; i++)
         if (*ot_text(f->attribute_proto[i]->ref_attr_name))
@@ -215,7 +222,7 @@ static ot_status derive_body(ot_deriver *d, ot_scope *s, const Onnx__NodeProto *
 
 ot_status ot_derive_call(ot_deriver *d, const Onnx__NodeProto *n, const Onnx__FunctionProto *f)
 {
-    ot_scope s = { .caller = d->scope, .function = f, .depth = d->scope->depth + 1 };
+    ot_scope s = { .caller = d->scope, .graph = d->scope->graph, .function = f, .depth = d->scope->depth + 1 };
     ot_status st = derive_body(d, &s, n);
     ot_strmap_release(&s.value);
     ot_strmap_release(&s.output);

@@ -1,18 +1,19 @@
 /* If whose condition the shapes decide, as exporters write it around a Squeeze of a dimension that they do not know:
- * the branch is made inline, its names beside those of the graph around it.  Which shapes those are must be settled
- * when the graph is derived. */
+ * the branch is made inline, its names beside those of the graph around it.  Where they do not, derive_body.c makes
+ * graphs of the branches. */
 #include "graph/derive_parts.h"
 #include "model/edit.h"
 
 #include <string.h>
 
-/* The condition's element; OT_EUNSUPPORTED when it is not known before anything runs. */
-static ot_status condition_of(const ot_deriver *d, bool *out, const Onnx__NodeProto *n)
+/* *known: the condition's element is, and *out is it. */
+static ot_status condition_of(ot_deriver *d, bool *known, bool *out, const Onnx__NodeProto *n)
 {
     ot_val v = n->n_input == 1 ? ot_scope_find(d, n->input[0]) : OT_UNMADE;
     if (v < 0)
         return ot_fail(OT_EMODEL, "an If has one condition, made before it");
     const ot_value *c = &d->b.g->value[v];
+    *known = true;
     if (c->fact.dtype != OT_BOOL)
         return ot_fail(OT_ESHAPE, "the condition is %s, not bool", ot_dtype_name(c->fact.dtype));
     if (c->fact.n_value == 1 && !ot_is_symbol(c->fact.value[0]))
@@ -20,7 +21,7 @@ static ot_status condition_of(const ot_deriver *d, bool *out, const Onnx__NodePr
     else if (c->origin == OT_FROM_CONSTANT && c->tensor && ot_tensor_count(c->tensor) == 1)
         *out = ot_tensor_get(c->tensor, 0) != 0;
     else
-        return ot_fail(OT_EUNSUPPORTED, "the condition '%s' is known only when the model runs", n->input[0]);
+        *known = false;
     return OT_OK;
 }
 
@@ -30,11 +31,9 @@ static ot_status branch_of(const Onnx__GraphProto **out, const Onnx__NodeProto *
     if (!a || !a->g)
         return ot_fail(OT_EMODEL, "the If has no %s branch", taken ? "then" : "else");
     *out = a->g;
-    if (a->g->n_output != n->n_output)
-        return ot_fail(OT_EMODEL, "%zu outputs; the branch has %zu", n->n_output, a->g->n_output);
-    if (a->g->n_sparse_initializer)
-        return ot_fail(OT_EUNSUPPORTED, "%zu sparse initializers in a branch", a->g->n_sparse_initializer);
-    return OT_OK;
+    return a->g->n_output == n->n_output
+               ? OT_OK
+               : ot_fail(OT_EMODEL, "%zu outputs; the branch has %zu", n->n_output, a->g->n_output);
 }
 
 /* Outputs of the branch get the names of the If's. */
@@ -76,16 +75,20 @@ static ot_status take_branch(ot_deriver *d, ot_scope *s, const Onnx__GraphProto 
     return st;
 }
 
-ot_status ot_derive_if(ot_deriver *d, const Onnx__NodeProto *n)
+ot_status ot_derive_if(ot_deriver *d, bool *done, const Onnx__NodeProto *n)
 {
     const Onnx__GraphProto *g = NULL;
     bool taken = false;
     ot_scope s = { .caller = d->scope,
+                   .graph = d->scope->graph,
                    .open = true,
                    .function = d->scope->function,
                    .attr = d->scope->attr,
                    .depth = d->scope->depth + 1 };
-    OT_TRY(condition_of(d, &taken, n));
+    OT_TRY(ot_check_depth(d, "the branch of an If"));
+    OT_TRY(condition_of(d, done, &taken, n));
+    if (!*done)
+        return OT_OK;
     OT_TRY(branch_of(&g, n, taken));
     OT_TRY(ot_choose_prefix(d, &s.prefix, n));
     ot_status st = take_branch(d, &s, g, n);

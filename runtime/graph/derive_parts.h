@@ -1,6 +1,7 @@
 /* What the parts of deriving share: derive.c makes values and nodes, derive_attrs.c reads types, tensors and
  * attributes, derive_bind.c finds what a node's operator is, derive_functions.c makes calls of the model's own
- * functions inline, derive_if.c the branches of If; derive_batch.c frees a literal batch. */
+ * functions inline, derive_if.c the branches of If whose condition is known, derive_body.c makes graphs of what nodes
+ * hold; derive_batch.c frees a literal batch. */
 #ifndef OT_GRAPH_DERIVE_PARTS_H
 #define OT_GRAPH_DERIVE_PARTS_H
 
@@ -8,16 +9,20 @@
 
 #define OT_UNMADE ((ot_val)-2) /* no value has this name */
 
-/* Where names are looked up: the main graph, or a function's body or the branch of an If while it is made inline. */
+/* Where names are looked up: the main graph; a function's body while one call of it is made inline; a graph that a node
+ * holds, which sees the names around it. */
 typedef struct ot_scope {
     struct ot_scope *caller; /* NULL: the main graph, which uses the graph's own map and none of the following */
-    bool open;               /* a branch, which sees the names around it too */
-    const Onnx__FunctionProto *function; /* a branch has that of the nodes around it; NULL: none */
-    const char *prefix;                  /* of names in the body: "call/" */
-    ot_strmap value;                     /* the body's names to values; OT_NONE: an input that the call leaves out */
-    ot_strmap output;                    /* names of the function's outputs to their places */
-    const char **result;                 /* by place: what the call names the output in full; NULL: nobody wants it */
-    const ot_attr *attr;                 /* the call's attributes and the function's defaults */
+    const Onnx__FunctionProto *function; /* that the nodes are of, if any */
+    ot_graph *graph;                     /* where the values lie */
+    bool open;                           /* a graph of a node: names that it lacks are looked for around it */
+    ot_val *capture; /* values of the caller's graph that became inputs here, in the order of these inputs */
+    int64_t n_capture, cap_capture;
+    const char *prefix;  /* of names in the body: "call/" */
+    ot_strmap value;     /* the body's names to values; OT_NONE: an input that the call leaves out */
+    ot_strmap output;    /* names of the function's outputs to their places */
+    const char **result; /* by place: what the call names the output in full; NULL: nobody wants it */
+    const ot_attr *attr; /* the call's attributes and the function's defaults */
     int depth;
 } ot_scope;
 
@@ -29,8 +34,10 @@ typedef struct ot_inner {
 typedef struct ot_deriver {
     const ot_model *m;
     const ot_derive_opts *o;
-    ot_build b;
-    ot_dim batch; /* the symbol that a literal 1 became; 0: none */
+    ot_graph *root;   /* the main graph: what all graphs share lies in it */
+    ot_build b;       /* into the graph of the scope */
+    ot_status failed; /* of a look-up that ran out of memory */
+    ot_dim batch;     /* the symbol that a literal 1 became; 0: none */
     ot_scope main, *scope;
     ot_strmap functions; /* by key: index */
     ot_strmap prefixes;  /* that calls have taken */
@@ -43,16 +50,16 @@ typedef struct ot_deriver {
 
 /* ---- derive.c ---- */
 
-/* OT_UNMADE where no node before made it. */
-ot_val ot_scope_find(const ot_deriver *d, const char *name);
+/* OT_UNMADE where no node before made it.  A value from around a body is captured. */
+ot_val ot_scope_find(ot_deriver *d, const char *name);
 /* OT_EMODEL: there is one of this name. */
 ot_status ot_scope_put(ot_deriver *d, const char *name, ot_val v);
 /* What a value or node of the scope is called in the graph; NULL when memory ran out. */
 const char *ot_scope_value_name(ot_deriver *d, const char *name);
 const char *ot_scope_node_name(ot_deriver *d, const Onnx__NodeProto *n);
-/* Of a branch, as constants. */
-ot_status ot_derive_initializers(ot_deriver *d, const Onnx__GraphProto *g);
 ot_status ot_derive_nodes(ot_deriver *d, size_t n, Onnx__NodeProto *const *node);
+ot_status ot_derive_initializers(ot_deriver *d, const Onnx__GraphProto *g);
+ot_status ot_derive_outputs(ot_deriver *d, const Onnx__GraphProto *g);
 
 /* ---- derive_attrs.c ---- */
 
@@ -61,7 +68,7 @@ ot_status ot_derive_type(ot_deriver *d, ot_fact *f, const Onnx__TypeProto *type,
 ot_status ot_derive_tensor(ot_deriver *d, ot_tensor *view, const Onnx__TensorProto *t);
 ot_status ot_derive_sparse(ot_deriver *d, ot_tensor *view, const Onnx__SparseTensorProto *s);
 /* In a body references are replaced by what the call gives, and left out where it gives nothing. */
-ot_status ot_derive_attrs(ot_deriver *d, const ot_attr **out, size_t n, Onnx__AttributeProto *const *attribute);
+ot_status ot_derive_attrs(ot_deriver *d, ot_attr **out, size_t n, Onnx__AttributeProto *const *attribute);
 
 /* ---- derive_bind.c ---- */
 
@@ -79,17 +86,26 @@ ot_status ot_report_missing(ot_deriver *d);
 ot_status ot_index_functions(ot_deriver *d);
 /* Counts what inlining copies; OT_EUNSUPPORTED when it is too much. */
 ot_status ot_charge(ot_deriver *d, size_t bytes);
-ot_status ot_charge_nodes(ot_deriver *d, size_t n, Onnx__NodeProto *const *node, size_t prefix);
-/* What the names in a body begin with, "node/", different for each. */
-ot_status ot_choose_prefix(ot_deriver *d, const char **out, const Onnx__NodeProto *n);
 /* The function of the model that the node calls; -1: none.  It hides an operator of its name. */
 ot_status ot_find_function(ot_deriver *d, int64_t *out, const Onnx__NodeProto *n);
 ot_status ot_derive_call(ot_deriver *d, const Onnx__NodeProto *n, const Onnx__FunctionProto *f);
+/* Counts the nodes, names and attributes of what is to be derived in a scope of this prefix. */
+ot_status ot_charge_nodes(ot_deriver *d, size_t n, Onnx__NodeProto *const *node, size_t prefix);
+ot_status ot_check_depth(const ot_deriver *d, const char *what);
+/* "node/", or "node_2/" and so on where an earlier one has the name. */
+ot_status ot_choose_prefix(ot_deriver *d, const char **out, const Onnx__NodeProto *n);
+
+/* ---- derive_body.c ---- */
+
+/* The bodies of a node; *in and *n_in grow by what they capture. */
+ot_status ot_derive_bodies(ot_deriver *d, const ot_op *op, int opset, const Onnx__NodeProto *n, ot_attr *attr,
+                           ot_val **in, int *n_in);
 
 /* ---- derive_if.c ---- */
 
 bool ot_is_if(const Onnx__NodeProto *n);
-ot_status ot_derive_if(ot_deriver *d, const Onnx__NodeProto *n);
+/* *done: the condition is known, and its branch stands in the place of the node. */
+ot_status ot_derive_if(ot_deriver *d, bool *done, const Onnx__NodeProto *n);
 
 /* ---- derive_batch.c: nothing happens where no batch was freed ---- */
 

@@ -15,6 +15,9 @@ void ot_graph_close(ot_graph *g)
 {
     if (!g)
         return;
+    for (int64_t i = 0; i < g->n_body; i++)
+        ot_graph_close(g->body[i]);
+    ot_free(g->body);
     for (int64_t i = 0; i < g->n_owned; i++)
         ot_tensor_free(g->owned[i]);
     ot_free(g->owned);

@@ -61,6 +61,13 @@ struct ot_graph {
     ot_strmap by_name; /* the document's names to values */
     ot_tensor **owned; /* tensors decoded or computed for this graph */
     int64_t n_owned, cap_owned;
+    ot_graph **body; /* graphs that nodes hold or held; owned */
+    int64_t n_body, cap_body;
+    /* Of a body: */
+    int64_t place;    /* its index in the graph around it */
+    int n_own;        /* inputs that its operator gives; the others are captures */
+    int64_t n_shared; /* symbols below are those of the graph around it */
+    ot_dim *outward;  /* what the others are there; 0: not asked yet */
 };
 
 ot_status ot_graph_create(ot_graph **out);
@@ -93,12 +100,22 @@ const char *ot_fact_text(const ot_graph *g, const ot_fact *f, char *text, size_t
  * of its dims without a thought for 64 bits. */
 ot_status ot_check_span(int rank, const ot_dim *dim);
 
+/* A body of g, which owns it, with the symbols that g has now. */
+ot_status ot_graph_body(ot_graph **out, ot_graph *g);
+/* Some node must run as flow, or an input or output is no tensor: the graph is walked, not planned. */
+bool ot_graph_walks(const ot_graph *g);
+bool ot_node_flows(const ot_graph *g, const ot_node *n);
+
 /* Runs the shape rule of a node into y[0 .. n_out-1].  Facts of inputs are looked up by value in fact_of_value (NULL:
  * the graph's own), data that is known beside the graph's constants in `known` (may be NULL).  A rule that refuses an
  * input of which neither type nor rank is known leaves the outputs unknown: a plan, where all are, asks again.  Errors
  * name the node. */
 ot_status ot_infer_node(ot_graph *g, ot_arena *arena, const ot_node *n, const ot_fact *const *fact_of_value,
                         const ot_tensor *const *known, ot_fact *y);
+
+/* The same with the facts, and the data where it is known, of each input. */
+ot_status ot_infer_inputs(ot_graph *g, ot_arena *arena, const ot_node *n, const ot_fact *const *x,
+                          const ot_tensor *const *constant, ot_fact *y);
 
 /* ---- Building --------------------------------------------------------------------------------------------------- */
 

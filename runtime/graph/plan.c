@@ -11,8 +11,7 @@ typedef struct planner {
     ot_dim *binding; /* by symbol: the number that an input gave it; -1 none */
 } planner;
 
-/* An input's dimension must be the declared number, and a named symbol the same number everywhere. */
-static ot_status bind_input(planner *w, const ot_value *v, const ot_tensor *given)
+ot_status ot_bind_input(const ot_graph *g, ot_dim *binding, const ot_value *v, const ot_tensor *given)
 {
     const ot_fact *want = &v->fact;
     if (given->dtype != want->dtype)
@@ -29,8 +28,8 @@ static ot_status bind_input(planner *w, const ot_value *v, const ot_tensor *give
         return ot_context(st, "input '%s'", v->name);
     for (int i = 0; i < want->rank; i++) {
         ot_dim d = want->dim[i];
-        ot_dim *bound = ot_is_symbol(d) ? &w->binding[d - OT_SYMBOL(0)] : NULL;
-        bool named = bound && w->g->symbol[d - OT_SYMBOL(0)].op == 'n';
+        ot_dim *bound = ot_is_symbol(d) ? &binding[d - OT_SYMBOL(0)] : NULL;
+        bool named = bound && g->symbol[d - OT_SYMBOL(0)].op == 'n';
         ot_dim expect = !bound ? d : named && *bound >= 0 ? *bound : given->dim[i];
         if (given->dim[i] != expect)
             return ot_fail(OT_ESHAPE, "input '%s': dimension %d is %lld, given %s", v->name, i, (long long)expect,
@@ -259,7 +258,7 @@ static ot_status bind_inputs(planner *w)
     for (int64_t i = 0; i < g->n_symbol; i++)
         w->binding[i] = -1;
     for (int64_t i = 0; i < g->n_input; i++)
-        OT_TRY(bind_input(w, &g->value[g->input[i]], &input[i]));
+        OT_TRY(ot_bind_input(g, w->binding, &g->value[g->input[i]], &input[i]));
     for (int64_t v = 0; v < g->n_value; v++)
         if (g->value[v].origin == OT_FROM_CONSTANT || g->value[v].origin == OT_FROM_SLOT)
             w->p->fact[v] = &g->value[v].fact;

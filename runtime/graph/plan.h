@@ -46,6 +46,9 @@ typedef struct ot_plan_opts {
 /* Errors name the node, the dimension and both numbers. */
 ot_status ot_plan_create(ot_plan **out, ot_graph *g, const ot_plan_opts *opts);
 void ot_plan_close(ot_plan *p);
+/* An input's dimension must be the declared number, and a named symbol the same number everywhere: binding[], by
+ * symbol, has -1 where no input gave it yet. */
+ot_status ot_bind_input(const ot_graph *g, ot_dim *binding, const ot_value *v, const ot_tensor *given);
 
 /* Small: up to OT_MAX_VALUE elements. */
 typedef enum ot_look { OT_SMALL_INTS, OT_SMALL, OT_ALL } ot_look;

@@ -147,6 +147,8 @@ const char *ot_fact_text(const ot_graph *g, const ot_fact *f, char *text, size_t
 {
     static const char *const kinds[] = { "", "sequence of ", "optional ", "map to " };
     text_out t = { text, n, 0 };
+    for (; f->kind != OT_TENSOR && f->element; f = f->element)
+        put(&t, "%s", kinds[f->kind]);
     put(&t, "%s%s[", kinds[f->kind], ot_dtype_name(f->dtype));
     if (f->rank < 0)
         put(&t, "...");

@@ -208,7 +208,7 @@ static ot_status finish(ot_graph **out, ot_graph *g, ot_status st)
         st = ot_fold(g, OT_FOLD_LIMIT);
     if (st == OT_OK)
         st = ot_fuse(g);
-    if (st == OT_OK)
+    if (st == OT_OK && !ot_graph_walks(g)) /* values of a walk lie in ONNX's order */
         st = ot_block_layout(g);
     if (st == OT_OK)
         *out = g;
