@@ -276,6 +276,24 @@ static void wire_types(void)
     release(&f);
 }
 
+/* One bit of every byte that is no weight. */
+static void bits(void)
+{
+    file f;
+    if (!read_file(&f, "data/models/mnist-8/model.onnx"))
+        return;
+    for (int64_t i = 0; i < f.n_fields; i++) {
+        const field *x = &f.fields[i];
+        size_t end = x->message || x->end - x->value > 100 ? x->value : x->end;
+        for (size_t at = x->tag; at < end; at++) {
+            f.bytes[at] ^= (uint8_t)(1u << at % 8);
+            try_it(f.bytes, f.n, "bit", i);
+            f.bytes[at] ^= (uint8_t)(1u << at % 8);
+        }
+    }
+    release(&f);
+}
+
 /* ---- Well formed, but no model ------------------------------------------------------------------------------------
  */
 
@@ -362,6 +380,7 @@ static void vast_external_data(void)
 const ot_test fields_tests[] = { { "cut off at every field", cut_off },
                                  { "every field replaced", replaced_fields },
                                  { "every wire type", wire_types },
+                                 { "a bit of every byte", bits },
                                  { "cycles", cycles },
                                  { "types", types },
                                  { "vast external data", vast_external_data },
