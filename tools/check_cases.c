@@ -122,6 +122,26 @@ static bool compare(const runner *r, outcome *o, const char *what, const ot_tens
     return wrong == 0;
 }
 
+/* Values of any kind: what they hold is compared one by one. */
+static bool compare_items(const runner *r, outcome *o, const char *what, const ot_item *got, const ot_item *want)
+{
+    static const char *const kinds[] = { "tensor", "sequence", "optional", "map" };
+    if (got->kind != want->kind || got->n != want->n) {
+        settle(o, FAILED, "%s is a %s of %lld, expected is a %s of %lld", what, kinds[got->kind], (long long)got->n,
+               kinds[want->kind], (long long)want->n);
+        return false;
+    }
+    if (want->kind == OT_TENSOR)
+        return compare(r, o, what, got->tensor, want->tensor);
+    for (int64_t i = 0; i < want->n; i++) {
+        char inner[PATH_BYTES];
+        snprintf(inner, sizeof(inner), "%.400s, item %lld", what, (long long)i);
+        if (!compare_items(r, o, inner, &got->item[i], &want->item[i]))
+            return false;
+    }
+    return true;
+}
+
 /* ---- One case ----------------------------------------------------------------------------------------------- */
 
 static bool exists(const char *path)
@@ -131,19 +151,19 @@ static bool exists(const char *path)
 }
 
 typedef struct values {
-    ot_tensor *t[MOST_VALUES];
+    ot_item *item[MOST_VALUES];
     int64_t n;
 } values;
 
 static void free_values(values *v)
 {
     for (int64_t i = 0; i < v->n; i++)
-        ot_tensor_free(v->t[i]);
+        ot_item_free(v->item[i]);
     free(v);
 }
 
-/* KIND_0.pb, KIND_1.pb, ... until one is not there. */
-static values *read_values(outcome *o, const char *set, const char *kind)
+/* KIND_0.pb, KIND_1.pb, ... until one is not there.  What kind of value each holds, the model says. */
+static values *read_values(outcome *o, const ot_session *s, const char *set, const char *kind)
 {
     values *v = ot_tool_calloc(1, sizeof(*v));
     for (; v->n < MOST_VALUES; v->n++) {
@@ -151,7 +171,8 @@ static values *read_values(outcome *o, const char *set, const char *kind)
         snprintf(path, sizeof(path), "%s/%s_%lld.pb", set, kind, (long long)v->n);
         if (!exists(path))
             return v;
-        ot_status st = ot_tensor_file_read(&v->t[v->n], path);
+        ot_kind is = *kind == 'i' ? ot_session_input_kind(s, v->n) : ot_session_output_kind(s, v->n);
+        ot_status st = ot_item_file_read(&v->item[v->n], path, is);
         if (st != OT_OK) {
             settle_status(o, st);
             break;
@@ -165,12 +186,11 @@ static values *read_values(outcome *o, const char *set, const char *kind)
 
 static bool run_set(const runner *r, outcome *o, ot_session *s, const values *in, const values *want)
 {
-    ot_tensor *input = ot_tool_calloc((size_t)in->n, sizeof(*input));
+    const ot_item *input[MOST_VALUES];
     char what[PATH_BYTES];
     for (int64_t i = 0; i < in->n; i++)
-        input[i] = *in->t[i];
-    ot_status st = ot_session_run(s, input, in->n);
-    free(input);
+        input[i] = in->item[i];
+    ot_status st = ot_session_run_items(s, input, in->n);
     if (st != OT_OK) {
         settle_status(o, st);
         return false;
@@ -181,7 +201,7 @@ static bool run_set(const runner *r, outcome *o, ot_session *s, const values *in
     }
     for (int64_t i = 0; i < want->n; i++) {
         snprintf(what, sizeof(what), "output %lld '%.200s'", (long long)i, ot_session_output_name(s, i));
-        if (!compare(r, o, what, ot_session_output(s, i), want->t[i]))
+        if (!compare_items(r, o, what, ot_session_output_item(s, i), want->item[i]))
             return false;
     }
     return true;
@@ -189,8 +209,8 @@ static bool run_set(const runner *r, outcome *o, ot_session *s, const values *in
 
 static bool check_set(const runner *r, outcome *o, ot_session *s, const char *set)
 {
-    values *in = read_values(o, set, "input");
-    values *want = in ? read_values(o, set, "output") : NULL;
+    values *in = read_values(o, s, set, "input");
+    values *want = in ? read_values(o, s, set, "output") : NULL;
     bool ok = false;
     if (want && want->n == 0)
         settle(o, SKIPPED, "no expected outputs");
