@@ -174,6 +174,15 @@ static ot_status block_conv_reference(const ot_run *r)
     return OT_OK;
 }
 
+/* y is in blocks: its lanes are channels and no places. */
+static double block_conv_macs(const ot_node *n, const ot_tensor *x, const ot_tensor *y)
+{
+    ot_tensor places = y[0];
+    (void)n;
+    places.rank = 4;
+    return ot_window_macs(&places, &x[1]);
+}
+
 static const ot_kernel block_conv_kernels[] = {
     { .name = "blocks", .declines = block_conv_declines, .prepare = block_conv_prepare, .run = block_conv_fast },
     { .name = "reference", .run = block_conv_reference, .in_double = true },
@@ -189,4 +198,5 @@ const ot_op ot_op_BlockConv = { .domain = OT_INTERNAL,
                                 .min_out = 1,
                                 .max_out = 1,
                                 .infer = block_conv_infer,
-                                .cpu = block_conv_kernels };
+                                .cpu = block_conv_kernels,
+                                .macs = block_conv_macs };

@@ -155,7 +155,8 @@ const ot_op ot_op_Conv = { .domain = "",
                            .max_out = 1,
                            .infer = conv_infer,
                            .grad = conv_differentiate,
-                           .cpu = conv_kernels };
+                           .cpu = conv_kernels,
+                           .macs = ot_conv_macs };
 
 const ot_op ot_op_ConvFused = { .domain = OT_INTERNAL,
                                 .name = "ConvFused",
@@ -166,4 +167,5 @@ const ot_op ot_op_ConvFused = { .domain = OT_INTERNAL,
                                 .min_out = 1,
                                 .max_out = 1,
                                 .infer = conv_infer,
-                                .cpu = conv_kernels };
+                                .cpu = conv_kernels,
+                                .macs = ot_conv_macs };

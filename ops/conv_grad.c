@@ -185,6 +185,18 @@ static ot_status grad_b_reference(const ot_run *r)
     return OT_OK;
 }
 
+static double grad_x_macs(const ot_node *n, const ot_tensor *x, const ot_tensor *y)
+{
+    (void)n, (void)y;
+    return ot_window_macs(&x[0], &x[1]);
+}
+
+static double grad_w_macs(const ot_node *n, const ot_tensor *x, const ot_tensor *y)
+{
+    (void)n, (void)y;
+    return ot_window_macs(&x[0], &x[2]);
+}
+
 static const ot_kernel grad_x_kernels[] = {
     { .name = "float", .declines = grad_x_declines, .prepare = grad_x_prepare, .run = grad_x_fast },
     { .name = "reference", .run = grad_x_reference, .in_double = true },
@@ -214,7 +226,8 @@ const ot_op ot_op_ConvGradX = { .domain = OT_INTERNAL,
                                 .infer = grad_x_infer,
                                 .grad = grad_x_differentiate,
                                 .cpu = grad_x_kernels,
-                                .shape_only = 1u << 2 };
+                                .shape_only = 1u << 2,
+                                .macs = grad_x_macs };
 
 const ot_op ot_op_ConvGradW = { .domain = OT_INTERNAL,
                                 .name = "ConvGradW",
@@ -227,7 +240,8 @@ const ot_op ot_op_ConvGradW = { .domain = OT_INTERNAL,
                                 .infer = grad_w_infer,
                                 .grad = grad_w_differentiate,
                                 .cpu = grad_w_kernels,
-                                .shape_only = 1u << 2 };
+                                .shape_only = 1u << 2,
+                                .macs = grad_w_macs };
 
 const ot_op ot_op_ConvGradB = { .domain = OT_INTERNAL,
                                 .name = "ConvGradB",

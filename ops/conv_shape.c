@@ -225,6 +225,20 @@ ot_conv_way ot_conv_choose_once(const ot_conv_shape *s)
     return tiles >= TILES_OF_A_RUN ? ot_conv_choose(s) : OT_CONV_DIRECT;
 }
 
+double ot_window_macs(const ot_tensor *places, const ot_tensor *w)
+{
+    double macs = (double)places->dim[0] * (double)ot_tensor_count(w);
+    for (int d = 2; d < places->rank; d++)
+        macs *= (double)places->dim[d];
+    return macs;
+}
+
+double ot_conv_macs(const ot_node *n, const ot_tensor *x, const ot_tensor *y)
+{
+    (void)n;
+    return ot_window_macs(&y[0], &x[1]);
+}
+
 const char *ot_conv_declines(const ot_prep *p, const ot_fact *x, const ot_fact *w)
 {
     const char *why = ot_float32_only(p);

@@ -74,6 +74,12 @@ ot_conv_way ot_conv_choose_once(const ot_conv_shape *s);
 void ot_conv_double(const ot_run *r, const ot_conv_size *s, const double *x, const double *w, double *y);
 void ot_conv_data_double(const ot_run *r, const ot_conv_size *s, const double *dy, const double *w, double *dx);
 void ot_conv_weights_double(const ot_run *r, const ot_conv_size *s, const double *dy, const double *x, double *dw);
+/* Multiply-adds of weights w over places (N, any, sizes...): the output of a convolution, the input of a transposed
+ * one.
+ */
+double ot_window_macs(const ot_tensor *places, const ot_tensor *w);
+/* As .macs: (X, W, ...) -> Y. */
+double ot_conv_macs(const ot_node *n, const ot_tensor *x, const ot_tensor *y);
 /* NULL where the float32 kernels take it, else why not. */
 const char *ot_conv_declines(const ot_prep *p, const ot_fact *x, const ot_fact *w);
 

@@ -264,6 +264,24 @@ static void transpose_differentiate(ot_build *b)
         ot_give(b, 2, OT_EMIT(b, "ConvGradB", dy));
 }
 
+static double transpose_macs(const ot_node *n, const ot_tensor *x, const ot_tensor *y)
+{
+    (void)n, (void)y;
+    return ot_window_macs(&x[0], &x[1]);
+}
+
+static double grad_x_macs(const ot_node *n, const ot_tensor *x, const ot_tensor *y)
+{
+    (void)n;
+    return ot_window_macs(&y[0], &x[1]);
+}
+
+static double grad_w_macs(const ot_node *n, const ot_tensor *x, const ot_tensor *y)
+{
+    (void)n, (void)y;
+    return ot_window_macs(&x[1], &x[2]);
+}
+
 static const ot_kernel transpose_kernels[] = {
     { .name = "float", .declines = declines, .prepare = transpose_prepare, .run = transpose_fast },
     { .name = "reference", .run = transpose_reference, .in_double = true },
@@ -292,7 +310,8 @@ const ot_op ot_op_ConvTranspose = { .domain = "",
                                     .max_out = 1,
                                     .infer = transpose_infer,
                                     .grad = transpose_differentiate,
-                                    .cpu = transpose_kernels };
+                                    .cpu = transpose_kernels,
+                                    .macs = transpose_macs };
 
 const ot_op ot_op_ConvTransposeGradX = { .domain = OT_INTERNAL,
                                          .name = "ConvTransposeGradX",
@@ -304,7 +323,8 @@ const ot_op ot_op_ConvTransposeGradX = { .domain = OT_INTERNAL,
                                          .max_out = 1,
                                          .infer = grad_x_infer,
                                          .cpu = grad_x_kernels,
-                                         .shape_only = 1u << 2 };
+                                         .shape_only = 1u << 2,
+                                         .macs = grad_x_macs };
 
 const ot_op ot_op_ConvTransposeGradW = { .domain = OT_INTERNAL,
                                          .name = "ConvTransposeGradW",
@@ -316,4 +336,5 @@ const ot_op ot_op_ConvTransposeGradW = { .domain = OT_INTERNAL,
                                          .max_out = 1,
                                          .infer = grad_w_infer,
                                          .cpu = grad_w_kernels,
-                                         .shape_only = 1u << 2 };
+                                         .shape_only = 1u << 2,
+                                         .macs = grad_w_macs };

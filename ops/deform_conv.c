@@ -396,7 +396,8 @@ const ot_op ot_op_DeformConv = { .domain = "",
                                  .max_out = 1,
                                  .infer = deform_infer,
                                  .grad = deform_differentiate,
-                                 .cpu = deform_kernels };
+                                 .cpu = deform_kernels,
+                                 .macs = ot_conv_macs };
 
 const ot_op ot_op_DeformConvGrad = { .domain = OT_INTERNAL,
                                      .name = "DeformConvGrad",

@@ -180,6 +180,11 @@ static void gemm_differentiate(ot_build *b)
 #undef PRODUCT
 }
 
+static double gemm_macs(const ot_node *n, const ot_tensor *x, const ot_tensor *y)
+{
+    return (double)ot_tensor_count(&y[0]) * (double)size_of(n, x[0].dim, x[1].dim).k;
+}
+
 static const ot_kernel gemm_kernels[] = {
     { .name = "packed", .declines = packed_declines, .prepare = packed_prepare, .run = packed_run },
     { .name = "gemm", .declines = ot_product_declines, .prepare = gemm_prepare, .run = gemm_fast },
@@ -197,4 +202,5 @@ const ot_op ot_op_Gemm = { .domain = "",
                            .max_out = 1,
                            .infer = gemm_infer,
                            .grad = gemm_differentiate,
-                           .cpu = gemm_kernels };
+                           .cpu = gemm_kernels,
+                           .macs = gemm_macs };

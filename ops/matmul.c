@@ -356,6 +356,19 @@ static void matmul_differentiate(ot_build *b)
     }
 }
 
+static double matmul_macs(const ot_node *n, const ot_tensor *x, const ot_tensor *y)
+{
+    return (double)ot_tensor_count(&y[0]) * (double)product_of(n, x[0].rank, x[0].dim, x[1].rank, x[1].dim).k;
+}
+
+static double trans_macs(const ot_node *n, const ot_tensor *x, const ot_tensor *y)
+{
+    ot_tensor flat[2] = { x[0], x[1] };
+    for (int i = 0; i < 2; i++)
+        flatten(n, &flat[i].rank, flat[i].dim);
+    return matmul_macs(n, flat, y);
+}
+
 static const ot_kernel matmul_kernels[] = {
     { .name = "packed", .declines = packed_declines, .prepare = packed_prepare, .run = packed_run },
     { .name = "gemm", .declines = ot_product_declines, .prepare = matmul_prepare, .run = matmul_fast },
@@ -379,7 +392,8 @@ const ot_op ot_op_MatMul = { .domain = "",
                              .max_out = 1,
                              .infer = matmul_infer,
                              .grad = matmul_differentiate,
-                             .cpu = matmul_kernels };
+                             .cpu = matmul_kernels,
+                             .macs = matmul_macs };
 
 const ot_op ot_op_MatMulTrans = { .domain = OT_INTERNAL,
                                   .name = "MatMulTrans",
@@ -390,4 +404,5 @@ const ot_op ot_op_MatMulTrans = { .domain = OT_INTERNAL,
                                   .min_out = 1,
                                   .max_out = 1,
                                   .infer = trans_infer,
-                                  .cpu = trans_kernels };
+                                  .cpu = trans_kernels,
+                                  .macs = trans_macs };

@@ -332,6 +332,8 @@ typedef struct ot_step_info {
     const char *node, *op, *kernel;
     int64_t output[4]; /* the dims of its first output, the last four at most, 1 in front */
     double seconds;    /* of its fastest run; 0 without the option `timed` */
+    double macs;       /* multiply-adds of a convolution or matrix product by its definition; 0: not counted */
+    double parts; /* 1: the batch runs whole; else seconds and macs are a part's times this, and output is a part's */
 } ot_step_info;
 /* Step i of the plan that was used last, in the order in which they run; OT_EARG when there is no such step. */
 OT_API ot_status ot_session_step(const ot_session *s, int64_t i, ot_step_info *out);
@@ -570,6 +572,7 @@ typedef struct ot_train_options {
     const char *checkpoint; /* folder for checkpoints; NULL: none are written */
     const char *resume;     /* folder to go on from; NULL: a fresh start */
     bool keep_best; /* the model ends as it was after the epoch with the best accuracy; else as after the last */
+    bool timed;     /* each kernel's time is taken, for ot_trainer_step */
 } ot_train_options;
 /* SGD with momentum .9, rate .01, one epoch of batches of 64, seed 42. */
 #define OT_TRAIN_INIT                                                                                                  \
@@ -636,6 +639,8 @@ typedef struct ot_train_plan {
 OT_API ot_status ot_trainer_plan(const ot_trainer *t, ot_train_plan *out);
 /* The step as text, a line a kernel, as ot_session_explain; free with ot_text_free. */
 OT_API ot_status ot_trainer_explain(char **out, const ot_trainer *t);
+/* Kernel i of a training step, as ot_session_step; with accumulate over 1 of the batch that ends one. */
+OT_API ot_status ot_trainer_step(const ot_trainer *t, int64_t i, ot_step_info *out);
 /* NONE: the layer is no BatchNormalization; FROZEN: it uses its running statistics; TRAINS: it updates them. */
 typedef enum ot_bn_mode { OT_BN_NONE, OT_BN_FROZEN, OT_BN_TRAINS } ot_bn_mode;
 /* Of one layer of the document, counted from 0. */

@@ -343,6 +343,9 @@ struct ot_op {
     /* Bit i: one output: it may be written over input i; several: output i may be written over input i. */
     uint32_t in_place;
     uint32_t shape_only; /* bit i: only the shape of input i is read, never its data */
+    /* Multiply-adds of a convolution or matrix product with these shapes, by its definition and whatever the kernel
+     * does; taps that fall into padding count.  NULL: not counted.  Data is not looked at. */
+    double (*macs)(const ot_node *n, const ot_tensor *x, const ot_tensor *y);
 };
 
 int ot_view_always(const ot_prep *p);    /* as .view: output 0 is input 0 */

@@ -437,18 +437,23 @@ for row in "infer +1" "infer +3" "train +1" "train +3"; do
     says "bench: $row" out "^$row +3 +[0-9.]+ +[0-9.]+ +[0-9.]+ +[0-9.]+ [kM]B\$"
 done
 says "bench --profile: of each batch" out '^infer, batch 3: 3 nodes, [0-9.]+ ms'
-says "bench --profile: a node" out '^ *[0-9.]+ % +[0-9.]+ .*ConvFused +.*3x4x32x32 +conv$'
+says "bench --profile: a node and its GFLOP/s" out '^ *[0-9.]+ % +[0-9.]+ +[0-9.]+ +ConvFused +.*3x4x32x32 +conv$'
+says "bench --profile: multiply-adds" out '^infer, batch 1: .*; 0\.0001106 G multiply-adds$'
+says "bench --profile: of a training step" out ' ConvGradW '
 silent "bench: nothing on stderr" err
 run bench tiny.onnx --shape input=4x3x32x32 --repeat 3 --train --freeze-to -1 --threads 1 --profile --json
 check "bench --json" 0
 json "bench --json is JSON"
-for key in model threads isa load_ms peak_bytes runs batch mode min_ms median_ms images_per_s nodes node operator kernel share; do
+for key in model threads isa load_ms peak_bytes runs batch mode min_ms median_ms images_per_s nodes node operator kernel share gflops; do
     says "bench --json: $key" out "\"$key\": "
 done
 says "bench --json: the batch of --shape" out '"batch": 4'
 says "bench --json: training" out '"mode": "train"'
 run bench tiny.onnx --repeat 3 --json
 says "bench --json without --profile: no nodes" out '"nodes": \[\]'
+run bench tiny.onnx --repeat 3 --batch 2000 --profile
+says "bench --profile: a batch in parts" out '^the batch runs in parts: .* times [0-9.]+, the output a part'
+says "bench --profile: multiply-adds of the whole batch" out '^infer, batch 2000: .*; 0\.2212 G multiply-adds$'
 run bench pair.onnx --repeat 3 --batch 7
 check "bench: any model" 0
 run bench renamed.onnx --repeat 3

@@ -32,13 +32,14 @@ double ot_bench_median(const ot_bench_times *t);
 typedef struct ot_bench_node {
     char *node, *op, *kernel;
     int64_t output[4];
-    double ms; /* of the whole batch */
+    double ms, macs; /* of the whole batch; macs 0: not counted */
 } ot_bench_node;
 
 typedef struct ot_bench_row {
     int64_t batch;
     bool train;
     ot_bench_times times;
+    double parts;   /* of the batch, with --profile; 1: it runs whole */
     size_t planned; /* bytes: weights, state, activations, work space */
     ot_bench_node *node;
     size_t n_node; /* 0 without --profile */

@@ -101,6 +101,8 @@ static void add_node(ot_bench_row *row, const ot_step_info *i)
     n->kernel = copy_text(i->kernel);
     memcpy(n->output, i->output, sizeof(n->output));
     n->ms = 1e3 * i->seconds;
+    n->macs = i->macs;
+    row->parts = i->parts;
 }
 
 void ot_bench_release(ot_bench *b)
@@ -286,6 +288,10 @@ static ot_status look_at_plan(const ot_bench *b, ot_bench_row *row)
     ot_step_info info;
     ot_status st = ot_session_memory(b->s, &memory);
     row->planned = planned_bytes(&memory);
+    if (b->a->profile && st == OT_OK && ot_session_step(b->s, 0, &info) == OT_EARG) {
+        ot_tool_warning("%s: no times of nodes: it runs without a plan, or has none", b->a->model);
+        return OT_OK;
+    }
     for (int64_t i = 0; i < memory.steps && st == OT_OK && b->a->profile; i++) {
         st = ot_session_step(b->s, i, &info);
         if (st == OT_OK)
@@ -366,6 +372,7 @@ static int train_row(ot_bench *b, ot_dataset *d, int64_t batch)
 {
     ot_trainer *t = NULL;
     ot_train_plan plan;
+    ot_step_info info;
     ot_train_options o = OT_TRAIN_INIT;
     ot_bench_row *row = new_row(b, batch, true);
     stepping s = { .a = b->a, .times = &row->times };
@@ -377,6 +384,7 @@ static int train_row(ot_bench *b, ot_dataset *d, int64_t batch)
     o.freeze_to = b->a->freeze_to;
     o.lr[0] = 1e-6;
     o.steps = MOST_STEPS;
+    o.timed = b->a->profile;
     o.augment = false;
     o.loaders = 1;
     ot_status st = ot_trainer_create(&t, b->m, d, &o);
@@ -386,8 +394,15 @@ static int train_row(ot_bench *b, ot_dataset *d, int64_t batch)
         row->planned = planned_bytes(&plan.memory);
         st = ot_trainer_run(t, on_event, &s);
     }
+    if (st == OT_ESTOPPED)
+        st = OT_OK;
+    for (int64_t i = 0; st == OT_OK && i < plan.memory.steps && b->a->profile; i++) {
+        st = ot_trainer_step(t, i, &info);
+        if (st == OT_OK)
+            add_node(row, &info);
+    }
     ot_trainer_close(t);
-    return st == OT_OK || st == OT_ESTOPPED ? OT_EXIT_OK : ot_tool_failed(st, b->a->model);
+    return st == OT_OK ? OT_EXIT_OK : ot_tool_failed(st, b->a->model);
 }
 
 int ot_bench_train(ot_bench *b)

@@ -1,6 +1,7 @@
 #include "bench.h"
 #include "output.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 
@@ -24,6 +25,20 @@ static double peak_bytes(void)
 static int threads_of(const ot_bench *b, const ot_version *v)
 {
     return b->a->common.threads ? b->a->common.threads : v->cores;
+}
+
+/* Two operations a multiply-add; NaN where they are not counted. */
+static double gflops(double macs, double ms)
+{
+    return macs > 0 && ms > 0 ? 2e-6 * macs / ms : (double)NAN;
+}
+
+static double all_macs(const ot_bench_row *row)
+{
+    double macs = 0;
+    for (size_t i = 0; i < row->n_node; i++)
+        macs += row->node[i].macs;
+    return macs;
 }
 
 static double all_ms(const ot_bench_row *row)
@@ -61,11 +76,12 @@ static json_t *nodes_json(const ot_bench *b)
             json_t *dims = json_array();
             for (int d = 0; d < 4; d++)
                 json_array_append_new(dims, json_integer(n->output[d]));
-            json_array_append_new(
-                list, json_pack("{s:I, s:s, s:o, s:o, s:o, s:o, s:o, s:o}", "batch", (json_int_t)row->batch, "mode",
-                                mode_of(row), "node", ot_json_text(n->node), "operator", ot_json_text(n->op), "kernel",
-                                ot_json_text(n->kernel), "output", dims, "min_ms", ot_json_real(n->ms), "share",
-                                ot_json_real(all > 0 ? n->ms / all : 0)));
+            json_array_append_new(list, json_pack("{s:I, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "batch",
+                                                  (json_int_t)row->batch, "mode", mode_of(row), "node",
+                                                  ot_json_text(n->node), "operator", ot_json_text(n->op), "kernel",
+                                                  ot_json_text(n->kernel), "output", dims, "min_ms",
+                                                  ot_json_real(n->ms), "share", ot_json_real(all > 0 ? n->ms / all : 0),
+                                                  "gflops", ot_json_real(gflops(n->macs, n->ms))));
         }
     }
     return list;
@@ -112,21 +128,32 @@ static int slower_first(const void *a, const void *b)
 
 static void print_nodes(const ot_bench_row *row)
 {
-    static const char *const heads[] = { "share", "ms", "operator", "kernel", "output", "node" };
+    static const char *const heads[] = { "share", "ms", "GFLOP/s", "operator", "kernel", "output", "node" };
     const ot_bench_node **sorted = ot_tool_calloc(row->n_node, sizeof(*sorted));
     double all = all_ms(row);
     for (size_t i = 0; i < row->n_node; i++)
         sorted[i] = &row->node[i];
     qsort(sorted, row->n_node, sizeof(*sorted), slower_first);
-    printf("\n%s, batch %lld: %zu nodes, %.3f ms: the sum of the fastest run of each\n", mode_of(row),
+    printf("\n%s, batch %lld: %zu nodes, %.3f ms: the sum of the fastest run of each", mode_of(row),
            (long long)row->batch, row->n_node, all);
-    ot_table *t = ot_table_open("rrllll");
+    if (all_macs(row) > 0)
+        printf("; %.4g G multiply-adds", 1e-9 * all_macs(row));
+    putchar('\n');
+    if (row->parts > 1)
+        printf(
+            "the batch runs in parts: each time is that of the node's fastest part times %.4g, the output a part's\n",
+            row->parts);
+    ot_table *t = ot_table_open("rrrllll");
     for (size_t i = 0; i < sizeof(heads) / sizeof(*heads); i++)
         ot_table_cell(t, "%s", heads[i]);
     for (size_t i = 0; i < row->n_node; i++) {
         const ot_bench_node *n = sorted[i];
         ot_table_cell(t, "%.1f %%", all > 0 ? 100 * n->ms / all : 0);
         ot_table_cell(t, "%.3f", n->ms);
+        if (n->macs > 0 && n->ms > 0)
+            ot_table_cell(t, "%.1f", gflops(n->macs, n->ms));
+        else
+            ot_table_cell(t, "%s", "");
         ot_table_cell(t, "%s", n->op);
         ot_table_cell(t, "%s", n->kernel);
         ot_table_cell(t, "%lldx%lldx%lldx%lld", (long long)n->output[0], (long long)n->output[1],

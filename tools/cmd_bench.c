@@ -9,7 +9,7 @@ static const struct argp_option options[] = {
     { "train", TRAIN, NULL, 0, "time training steps too, on generated samples", 0 },
     { "freeze-to", FREEZE_TO, "N|NODE", 0, "with --train: the layers before this one are frozen (default: none is)",
       0 },
-    { "profile", PROFILE, NULL, 0, "the time of each node", 0 },
+    { "profile", PROFILE, NULL, 0, "the time of each node, and GFLOP/s of convolutions and matrix products", 0 },
     { "repeat", REPEAT, "N", 0, "timed runs of each row, 3 at least (default: for two seconds, but 5 to 1000 runs)",
       0 },
     { "shape", SHAPE, "NAME=DIMS", 0, "shape of an input, as data=1x3x224x224; repeatable (default: the model's)", 0 },

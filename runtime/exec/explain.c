@@ -43,3 +43,25 @@ ot_status ot_explain(char **out, const ot_executor *e)
     }
     return ot_text_take(out, &t);
 }
+
+ot_status ot_explain_step(ot_step_info *out, const ot_executor *e, int64_t i)
+{
+    const ot_plan *p = ot_executor_plan(e);
+    int64_t n = p ? p->n_step : 0;
+    *out = (ot_step_info){ 0 };
+    if (i < 0 || i >= n)
+        return ot_fail(OT_EARG, "step %lld of %lld", (long long)i, (long long)n);
+    const ot_step *s = &p->step[i];
+    const ot_op *op = s->node->op;
+    *out = (ot_step_info){ .node = s->node->name,
+                           .op = op->name,
+                           .kernel = s->kernel->name,
+                           .output = { 1, 1, 1, 1 },
+                           .seconds = s->seconds,
+                           .macs = op->macs ? op->macs(s->node, s->x, s->y) : 0,
+                           .parts = 1 };
+    const ot_tensor *y = s->node->n_out ? &s->y[0] : NULL;
+    for (int d = 0; y && d < 4 && d < y->rank; d++)
+        out->output[3 - d] = y->dim[y->rank - 1 - d];
+    return OT_OK;
+}

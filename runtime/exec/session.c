@@ -206,22 +206,11 @@ ot_status ot_session_memory(const ot_session *s, ot_memory *out)
 
 ot_status ot_session_step(const ot_session *s, int64_t i, ot_step_info *out)
 {
-    const ot_plan *p = ot_executor_plan(s->e);
-    int64_t n = p ? p->n_step : 0;
-    *out = (ot_step_info){ 0 };
-    if (i < 0 || i >= n)
-        return ot_fail(OT_EARG, "step %lld of %lld", (long long)i, (long long)n);
-    const ot_step *step = &p->step[i];
-    *out = (ot_step_info){ .node = step->node->name,
-                           .op = step->node->op->name,
-                           .kernel = step->kernel->name,
-                           .output = { 1, 1, 1, 1 },
-                           .seconds = step->seconds };
-    if (s->split)
-        out->seconds *= ot_split_share(s->split);
-    const ot_tensor *y = step->node->n_out ? &step->y[0] : NULL;
-    for (int d = 0; y && d < 4 && d < y->rank; d++)
-        out->output[3 - d] = y->dim[y->rank - 1 - d];
+    double parts = s->split ? ot_split_share(s->split) : 1;
+    OT_TRY(ot_explain_step(out, s->e, i));
+    out->parts = parts;
+    out->seconds *= parts;
+    out->macs *= parts;
     return OT_OK;
 }
 

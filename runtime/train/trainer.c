@@ -43,7 +43,7 @@ static ot_status make_executor(ot_trainer *t, ot_executor **out, ot_step_kind ki
 {
     ot_graph *g;
     ot_executor_opts eo = {
-        .store = t->store, .threads = t->threads, .workspace = &t->workspace, .memory = t->o.memory
+        .store = t->store, .threads = t->threads, .workspace = &t->workspace, .memory = t->o.memory, .timed = t->o.timed
     };
     OT_TRY(ot_step_graph(&g, t->m, &t->ps, &t->o, t->d->classes, kind));
     return ot_executor_create(out, g, &eo);
@@ -287,6 +287,11 @@ ot_status ot_trainer_plan(const ot_trainer *t, ot_train_plan *out)
 ot_status ot_trainer_explain(char **out, const ot_trainer *t)
 {
     return ot_explain(out, t->step);
+}
+
+ot_status ot_trainer_step(const ot_trainer *t, int64_t i, ot_step_info *out)
+{
+    return ot_explain_step(out, t->step, i);
 }
 
 ot_status ot_trainer_save_graph(const ot_trainer *t, const char *path)
