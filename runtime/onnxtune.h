@@ -281,7 +281,7 @@ typedef struct ot_session_options {
     bool no_fusion;            /* every node as the document has it */
     const char *const *given; /* inputs with a default (ot_model_default_name) that the caller will give all the same */
     int64_t n_given;
-    bool timed; /* each step's time is taken, for ot_session_step */
+    bool timed;    /* each step's time is taken, for ot_session_step */
     int64_t trips; /* through the bodies of Loop, Scan and SequenceMap, that one run may make; 0: 2^24 */
 } ot_session_options;
 #define OT_SESSION_INIT                                                                                                \

@@ -266,11 +266,12 @@ static int64_t saturate(double v, double lo, double hi)
 
 bool ot_tensor_same_data(const ot_tensor *a, const ot_tensor *b)
 {
+    const size_t bytes = ot_tensor_bytes(a);
     if (a->dtype != OT_STRING)
-        return memcmp(a->data, b->data, ot_tensor_bytes(a)) == 0;
+        return bytes == 0 || memcmp(a->data, b->data, bytes) == 0;
     const ot_str *x = a->data, *y = b->data;
     for (int64_t i = 0, n = ot_tensor_count(a); i < n; i++)
-        if (x[i].n != y[i].n || memcmp(x[i].bytes, y[i].bytes, x[i].n) != 0)
+        if (x[i].n != y[i].n || (x[i].n && memcmp(x[i].bytes, y[i].bytes, x[i].n) != 0))
             return false;
     return true;
 }

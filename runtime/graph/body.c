@@ -74,9 +74,9 @@ const ot_fact *ot_body_gives(const ot_graph *body, int i)
 
 static ot_dim outward(ot_infer *c, ot_graph *body, ot_dim d, int depth)
 {
-    int64_t i = d - OT_SYMBOL(0);
-    if (!ot_is_symbol(d) || i < body->n_shared)
+    if (!ot_is_symbol(d) || d - OT_SYMBOL(0) < body->n_shared)
         return d;
+    int64_t i = d - OT_SYMBOL(0);
     if (body->outward[i])
         return body->outward[i];
     const ot_symbol *s = &body->symbol[i];

@@ -9,9 +9,9 @@
 /* The dimension for a batch of 1; -1: it depends on more than the batch, or is not worth the walk. */
 static int64_t at_one(const ot_deriver *d, ot_dim dim, int depth)
 {
-    int64_t i = dim - OT_SYMBOL(0), y;
     if (!ot_is_symbol(dim) || dim == d->batch)
         return dim == d->batch ? 1 : dim;
+    int64_t i = dim - OT_SYMBOL(0), y;
     const ot_symbol *s = i < d->b.g->n_symbol ? &d->b.g->symbol[i] : NULL;
     if (!s || depth == MOST_DEPTH || !strchr("+-*/", s->op))
         return -1;
