@@ -82,6 +82,11 @@ static void refusals(void)
     m = document(17);
     ot_append_node(m->proto->graph, "Relu", "r", 2, (const char *[]){ "x", "x" }, 1, (const char *[]){ "y" });
     refuse(m, OT_EMODEL, "2 inputs, Relu-14 takes 1");
+    m = document(17);
+    node(m, "Relu", "r", "x", "y");
+    CHECK_OK(ot_set_value_type(m->proto->graph->input[0], OT_FLOAT, 2,
+                               (ot_doc_dim[]){ { (int64_t)1 << 62, NULL }, { 4, NULL } }));
+    refuse(m, OT_ENOMEM, "'x': the dims [4611686018427387904,4] have a product over 2^44");
 }
 
 static void layers(void)

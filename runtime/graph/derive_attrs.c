@@ -56,6 +56,9 @@ ot_status ot_derive_type(ot_deriver *d, ot_fact *f, const Onnx__TypeProto *type,
         else
             f->dim[i] = ot_dim_unknown(&c);
     }
+    ot_status st = ot_check_span(f->rank, f->dim);
+    if (st != OT_OK)
+        return ot_context(st, "'%s'", name);
     if (d->batch && f->rank > 0 && f->dim[0] == 1)
         f->dim[0] = d->batch;
     return OT_OK;
