@@ -7,7 +7,8 @@
 
 #include <math.h>
 
-#define TILE 128 /* places of a plane that are worked on together */
+#define TILE   128  /* places of a plane that are worked on together */
+#define WIDEST 1024 /* channels of a window; each is summed anew, so a vast one would take for ever */
 
 typedef struct lrn {
     const ot_run *r;
@@ -41,6 +42,9 @@ static ot_status lrn_infer(ot_infer *c)
     OT_TRY(ot_needs_float(c, 0));
     if (size < 1 || size > INT32_MAX)
         return ot_fail(OT_EMODEL, "size is %lld", (long long)size);
+    if (size > WIDEST && !ot_is_symbol(c->x[0]->dim[1]) && c->x[0]->dim[1] > WIDEST)
+        return ot_fail(OT_EUNSUPPORTED, "a window of %lld channels over %lld, at most %d are summed", (long long)size,
+                       (long long)c->x[0]->dim[1], WIDEST);
     if (c->n_in > 1) { /* LrnGrad */
         OT_TRY(ot_rank_between(c, 1, c->x[0]->rank, c->x[0]->rank));
         for (int i = 0; i < c->x[0]->rank; i++)

@@ -44,6 +44,8 @@ static const op_case lrn_rows[] = {
       .in = { { .dtype = OT_FLOAT, OP_DIMS(1, 3), OP_VALUES(1, 2, 3) } }, /* windows c .. c + 1 */
       OP_WANT(1. / 5, 2. / 13, 3. / 9) },
     { .op = "LRN", .in = { OP_F(1, 3) }, .fails = "size is 0" },
+    { .op = "LRN", .attrs = OT_ATTRS(OT_INT("size", 5000)), .in = { OP_F(1, 3) } },
+    { .op = "LRN", .attrs = OT_ATTRS(OT_INT("size", 5000)), .in = { OP_F(1, 1025) }, .fails = "over 1025" },
     { .op = "LRN", SIZE(3), .in = { OP_F(3) }, .fails = "rank" },
     { 0 },
 };
