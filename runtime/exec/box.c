@@ -14,11 +14,25 @@ static ot_status charge(ot_walker *w, size_t bytes)
     return OT_OK;
 }
 
+/* What a box takes besides its value: a sequence may hold very many empty ones. */
+#define BOX_BYTES (sizeof(ot_box) + 256)
+
+static void free_box(ot_box *b)
+{
+    if (b)
+        b->walker->live -= BOX_BYTES;
+    ot_free(b);
+}
+
 static ot_box *new_box(ot_walker *w, ot_kind kind)
 {
+    if (charge(w, BOX_BYTES) != OT_OK)
+        return NULL;
     ot_box *b = ot_calloc(1, sizeof(*b));
     if (b)
         *b = (ot_box){ .kind = kind, .refs = 1, .walker = w };
+    else
+        w->live -= BOX_BYTES;
     return b;
 }
 
@@ -30,7 +44,7 @@ static ot_box *new_tensor(ot_walker *w, ot_dtype dtype, int rank, const int64_t 
     ot_box *b = new_box(w, OT_TENSOR);
     void *data = zeroed || dtype == OT_STRING ? ot_calloc(bytes + 1, 1) : ot_malloc(bytes + 1, 1);
     if (!b || !data) {
-        ot_free(b);
+        free_box(b);
         ot_free(data);
         w->live -= bytes;
         return NULL;
@@ -80,7 +94,7 @@ ot_box *ot_box_items(const ot_flow *f, ot_kind kind, ot_kind holds, int64_t n, o
     ot_box *b = new_box(f->walker, kind);
     ot_box **list = ot_calloc((size_t)n + 1, sizeof(*list));
     if (!b || !list) {
-        ot_free(b);
+        free_box(b);
         ot_free(list);
         f->walker->live -= bytes;
         return NULL;
@@ -115,7 +129,7 @@ void ot_box_drop(ot_box *b)
         b->walker->live -= ot_tensor_bytes(&b->tensor);
         ot_tensor_release(&b->tensor);
     }
-    ot_free(b);
+    free_box(b);
 }
 
 ot_status ot_box_own_text(ot_box *b)
