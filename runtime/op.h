@@ -36,16 +36,11 @@ static inline ot_dim ot_known_element(int64_t v)
     return ot_is_symbol(v) ? OT_CLAMPED : v;
 }
 
-/* How the bytes lie; `dim` always holds ONNX's dims.  In blocks of 16 channels the spare lanes of the tail are
- * unspecified: whoever reduces masks them. */
-typedef enum ot_layout { OT_PLAIN, OT_NCHW16C, OT_NHWC } ot_layout;
-
 typedef struct ot_fact {
     ot_kind kind;
     ot_dtype dtype; /* of a tensor, of a map's values */
     int rank;       /* -1: not known */
     ot_dim dim[OT_MAX_RANK];
-    ot_layout layout;
     const struct ot_fact *element; /* of a sequence or optional; else NULL */
     /* All elements of a small integer or bool tensor (a shape, axes, a slice's ends), where they are known; each may be
      * a symbol.  value == NULL: not known; n_value is then 0. */
