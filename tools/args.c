@@ -192,6 +192,14 @@ void ot_strings_add(ot_strings *l, const char *s)
     l->s[l->n++] = s;
 }
 
+void ot_arg_shape(const struct argp_state *state, const char *text, ot_strings *names, ot_tensor **shape)
+{
+    const char *name, *dims = ot_arg_pair(state, "shape", text, &name);
+    *shape = ot_tool_grow(*shape, names->n, sizeof(**shape));
+    ot_arg_dims(state, "shape", dims, &(*shape)[names->n]);
+    ot_strings_add(names, name);
+}
+
 /* ---- The common block --------------------------------------------------------------------------------------- */
 
 enum { DEVICE = OT_KEY_COMMON, THREADS, SEED, MEMORY, FAST, JSON, QUIET, USAGE };

@@ -19,7 +19,6 @@ static const struct argp_option options[] = {
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
     ot_bench_args *a = state->input;
-    const char *name, *rest;
     switch (key) {
     case ARGP_KEY_INIT:
         state->child_inputs[0] = &a->common;
@@ -41,10 +40,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         a->repeat = ot_arg_int(state, "repeat", arg, OT_BENCH_LEAST, 1000000);
         return 0;
     case SHAPE:
-        rest = ot_arg_pair(state, "shape", arg, &name);
-        a->shape = ot_tool_grow(a->shape, a->shape_names.n, sizeof(*a->shape));
-        ot_arg_dims(state, "shape", rest, &a->shape[a->shape_names.n]);
-        ot_strings_add(&a->shape_names, name);
+        ot_arg_shape(state, arg, &a->shape_names, &a->shape);
         return 0;
     case ARGP_KEY_ARG:
         ot_take_model(state, arg, "is timed", &a->model);

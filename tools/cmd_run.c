@@ -60,10 +60,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         add_value(a, arg);
         return 0;
     case SHAPE:
-        rest = ot_arg_pair(state, "shape", arg, &name);
-        a->shape = ot_tool_grow(a->shape, a->shape_names.n, sizeof(*a->shape));
-        ot_arg_dims(state, "shape", rest, &a->shape[a->shape_names.n]);
-        ot_strings_add(&a->shape_names, name);
+        ot_arg_shape(state, arg, &a->shape_names, &a->shape);
         return 0;
     case FILL:
         a->fill = ot_arg_word(state, "fill", arg, fill_words);

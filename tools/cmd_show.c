@@ -41,16 +41,12 @@ static const struct argp_option options[] = {
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
     show_args *a = state->input;
-    const char *name;
     switch (key) {
     case ARGP_KEY_INIT:
         state->child_inputs[0] = &a->common;
         return 0;
     case SHAPE:
-        arg = (char *)(uintptr_t)ot_arg_pair(state, "shape", arg, &name);
-        a->shape = ot_tool_grow(a->shape, a->names.n, sizeof(*a->shape));
-        ot_arg_dims(state, "shape", arg, &a->shape[a->names.n]);
-        ot_strings_add(&a->names, name);
+        ot_arg_shape(state, arg, &a->names, &a->shape);
         return 0;
     case EXPLAIN:
         a->explain = true;

@@ -4,7 +4,6 @@
  * a value is a value of its own, its twin; the plain one is computed only where something reads it. */
 #include "graph/graph.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #define LANES 16
