@@ -167,6 +167,40 @@ OT_API const char *ot_model_default_name(const ot_model *m, int64_t i);
 OT_API ot_status ot_tensor_file_read(ot_tensor **out, const char *path);
 OT_API ot_status ot_tensor_file_write(const char *path, const ot_tensor *t);
 
+/* ---- New models ---------------------------------------------------------------------------------------------- */
+
+typedef enum ot_net_kind { OT_NET_IMAGE, OT_NET_TEXT } ot_net_kind;
+/* A net that ot_model_new knows, with what it takes where an option is 0; a field that is 0 here does not apply. */
+typedef struct ot_net_info {
+    const char *name, *does; /* one line */
+    ot_net_kind kind;
+    int64_t classes;   /* of text: entries of the vocabulary */
+    int64_t size;      /* of pictures: height and width */
+    int64_t steps;     /* of text: characters that it sees at once, where that is fixed */
+    int64_t embed;     /* numbers a character */
+    int64_t hidden;    /* of a recurrent layer */
+    int64_t layers;    /* recurrent ones, where there may be several */
+    double dropout;    /* between layers */
+    const char *inits; /* initialisations besides its own, "identity, ..."; NULL: none */
+} ot_net_info;
+/* NULL when i is out of range. */
+OT_API const ot_net_info *ot_net_get(int64_t i);
+
+typedef struct ot_new_options {
+    uint64_t seed;
+    const char *init;      /* one of ot_net_info.inits; NULL: its own */
+    int64_t classes, size; /* 0: as ot_net_info says; so for all */
+    int64_t steps, embed, hidden, layers;
+    double dropout; /* below 0: as ot_net_info says */
+} ot_new_options;
+#define OT_NEW_INIT                                                                                                    \
+    {                                                                                                                  \
+        .seed = 42, .dropout = -1                                                                                      \
+    }
+/* A net of this name with fresh weights, drawn by the seed and the names of its parameters.  Close it with
+ * ot_model_close.  OT_EARG: no such net; an option that is out of range, or that the net does not have. */
+OT_API ot_status ot_model_new(ot_model **out, const char *name, const ot_new_options *o);
+
 /* ---- Checking: the structural rules of ONNX ------------------------------------------------------------------- */
 
 /* One finding as one line without a newline: where, what, with the numbers. */

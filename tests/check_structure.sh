@@ -72,20 +72,28 @@ check "tools/ and docs/examples/ include onnxtune.h and themselves" "$(
         [ "$path" = onnxtune.h ] || [ -e "$(dirname "$file")/$path" ] || echo "$file:$line: $path"
     done
 )"
+check "models/ includes onnxtune.h, base/, model/ and itself" "$(
+    includes 'models/*.c' 'models/*.h' | while IFS=: read -r file line path; do
+        case $path in
+        onnxtune.h | base/* | model/*) ;;
+        *) [ -e "models/$path" ] || echo "$file:$line: $path" ;;
+        esac
+    done
+)"
 check "no cuda in ops/" "$(files 'ops/*.c' 'ops/*.h' | xargs -r grep -niE '^[[:space:]]*#.*cuda' /dev/null)"
 
 # ---- Calls ----
 
 # Comments and strings are cut out first; snprintf and the like stay allowed.
 check "the library never prints, exits, aborts or asserts" "$(
-    for file in $(files 'runtime/*.c' 'runtime/*.h' 'ops/*.c' 'ops/*.h' 'cuda_ops/*'); do
+    for file in $(files 'runtime/*.c' 'runtime/*.h' 'ops/*.c' 'ops/*.h' 'models/*.c' 'models/*.h' 'cuda_ops/*'); do
         sed -E 's/"([^"\\]|\\.)*"/""/g; s://.*::; s:/\*.*\*/::g; /^[[:space:]]*\/?\*/s:.*::' "$file" |
             grep -nE '(^|[^[:alnum:]_.>])(printf|fprintf|vprintf|vfprintf|puts|fputs|putchar|perror|exit|_exit|abort|assert|quick_exit)[[:space:]]*\(' |
             sed "s|^|$file:|"
     done
 )"
 check "only base/alloc.c allocates" "$(
-    files 'runtime/*.c' 'runtime/*.h' 'ops/*.c' 'ops/*.h' | grep -v '^runtime/base/alloc\.c$' | while read -r file; do
+    files 'runtime/*.c' 'runtime/*.h' 'ops/*.c' 'ops/*.h' 'models/*.c' 'models/*.h' | grep -v '^runtime/base/alloc\.c$' | while read -r file; do
         sed -E 's/"([^"\\]|\\.)*"/""/g; s:/\*.*\*/::g; /^[[:space:]]*\/?\*/s:.*::' "$file" |
             grep -nE '(^|[^[:alnum:]_.>])(malloc|calloc|realloc|free|strdup|strndup|aligned_alloc|posix_memalign)[[:space:]]*\(' |
             { grep -q 'realpath(' "$file" && grep -v 'free(real)' || cat; } | # realpath's result is the C library's

@@ -260,6 +260,32 @@ error "predict: two means" 2 "mean"
 run predict tiny.onnx red.ppm --top 0
 error "predict: --top 0" 2 "top"
 
+# ---- new ----
+run new --list
+check "new --list" 0
+says "new --list: a net" out '^char-gru +GRU with a state +classes 85, embed 42, hidden 256, layers 1$'
+run new --list --json
+json "new --list --json is JSON"
+run new char-gru --classes 56 -o gru.onnx
+check "new" 0
+says "new: what came out" out '^gru.onnx: 6 layers, 247,144 parameters, output prediction float\[T,N,56\]$'
+run check gru.onnx
+check "new: the result is a model" 0
+run new char-gru --classes 56 -o gru2.onnx
+if cmp -s gru.onnx gru2.onnx; then ok "new: the same seed, the same weights"; else bad "new: the same seed, the same weights"; fi
+run new char-gru --classes 56 --seed 7 -o gru2.onnx
+if cmp -s gru.onnx gru2.onnx; then bad "new: another seed"; else ok "new: another seed"; fi
+run new nosuch -o bad.onnx
+error "new: no such net" 2 "nosuch"
+run new char-gru
+error "new without -o" 2 "-o"
+run new char-gru --size 32 -o bad.onnx
+error "new: an option of another net" 2 "char-gru.*size"
+run new char-gru --init id -o bad.onnx
+error "new: no such initialisation" 2 "char-gru.*'id'"
+run new char-gru --hidden 0 -o bad.onnx
+error "new --hidden 0" 2 "hidden: 0"
+
 # ---- surgery ----
 run surgery tiny.onnx --cut -3 --append "conv 3 3x3 pad=1; gap; flatten; logsoftmax" -o grown.onnx
 check "surgery" 0

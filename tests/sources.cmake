@@ -53,6 +53,7 @@ add_executable(onnxtune-tests
     tests/test_metadata.c
     tests/test_model.c
     tests/test_movement.c
+    tests/test_new.c
     tests/test_no_memory.c
     tests/test_norm.c
     tests/test_npy.c

@@ -98,32 +98,6 @@ static ot_status change(ot_model *m, const surgery_args *a)
     return st;
 }
 
-/* What came out.  A model that cannot run here is said, but is a result all the same. */
-static int report(const surgery_args *a, const ot_model *m)
-{
-    ot_layers *l;
-    ot_status st = ot_layers_open(&l, m, NULL, NULL, 0);
-    if (st != OT_OK)
-        return ot_tool_failed(st, a->out);
-    const char *output = ot_model_output_name(m, 0);
-    const char *type = output ? ot_layers_value(l, output) : "";
-    if (ot_layers_problem(l))
-        ot_tool_warning("%s: %s", a->out, ot_layers_problem(l));
-    int code = OT_EXIT_OK;
-    if (a->common.json)
-        code =
-            ot_print_json(json_pack("{s:o, s:I, s:I, s:o, s:o}", "model", ot_json_text(a->out), "layers",
-                                    (json_int_t)ot_layers_count(l), "parameters", (json_int_t)ot_layers_parameters(l),
-                                    "output", ot_json_text(output ? output : ""), "type", ot_json_text(type)))
-                ? OT_EXIT_OK
-                : OT_EXIT_FAILED;
-    else
-        printf("%s: %s layers, %s parameters, output %s %s\n", a->out, ot_count_text(ot_layers_count(l)),
-               ot_count_text(ot_layers_parameters(l)), output ? output : "?", *type ? type : "?");
-    ot_layers_close(l);
-    return code;
-}
-
 int ot_cmd_surgery(int argc, char **argv)
 {
     static surgery_args a = { .common = OT_COMMON_ARGS_INIT };
@@ -137,7 +111,7 @@ int ot_cmd_surgery(int argc, char **argv)
         code = ot_tool_failed(st, a.model);
     } else {
         st = ot_model_save(m, a.out);
-        code = st == OT_OK ? report(&a, m) : ot_tool_failed(st, a.out);
+        code = st == OT_OK ? ot_report_model(m, a.out, a.common.json) : ot_tool_failed(st, a.out);
     }
     ot_model_close(m);
     return code;

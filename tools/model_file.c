@@ -1,4 +1,5 @@
 #include "model_file.h"
+#include "output.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -48,6 +49,31 @@ int ot_open_labels(ot_labels **out, const char *file, const ot_model *m, const c
         return OT_EXIT_OK;
     ot_tool_failed(st, file ? file : path);
     return OT_EXIT_FAILED;
+}
+
+int ot_report_model(const ot_model *m, const char *path, bool json)
+{
+    ot_layers *l;
+    ot_status st = ot_layers_open(&l, m, NULL, NULL, 0);
+    if (st != OT_OK)
+        return ot_tool_failed(st, path);
+    const char *output = ot_model_output_name(m, 0);
+    const char *type = output ? ot_layers_value(l, output) : "";
+    if (ot_layers_problem(l))
+        ot_tool_warning("%s: %s", path, ot_layers_problem(l));
+    int code = OT_EXIT_OK;
+    if (json)
+        code =
+            ot_print_json(json_pack("{s:o, s:I, s:I, s:o, s:o}", "model", ot_json_text(path), "layers",
+                                    (json_int_t)ot_layers_count(l), "parameters", (json_int_t)ot_layers_parameters(l),
+                                    "output", ot_json_text(output ? output : ""), "type", ot_json_text(type)))
+                ? OT_EXIT_OK
+                : OT_EXIT_FAILED;
+    else
+        printf("%s: %s layers, %s parameters, output %s %s\n", path, ot_count_text(ot_layers_count(l)),
+               ot_count_text(ot_layers_parameters(l)), output ? output : "?", *type ? type : "?");
+    ot_layers_close(l);
+    return code;
 }
 
 ot_status ot_note_run(ot_model *m, const char *fmt, ...)

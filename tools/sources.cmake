@@ -11,6 +11,7 @@ add_executable(onnxtune-command
     tools/cmd_eval.c
     tools/cmd_export.c
     tools/cmd_lr_find.c
+    tools/cmd_new.c
     tools/cmd_predict.c
     tools/cmd_run.c
     tools/cmd_show.c

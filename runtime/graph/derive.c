@@ -403,7 +403,7 @@ static ot_status derive_once(ot_graph **out, const ot_model *m, const ot_derive_
 ot_status ot_derive(ot_graph **out, const ot_model *m, const ot_derive_opts *opts)
 {
     ot_graph *freed = NULL;
-    if (opts->free_batch && derive_once(&freed, m, opts, true) == OT_OK && !ot_graph_walks(freed)) {
+    if (opts->free_batch && !ot_batch_is_open(m) && derive_once(&freed, m, opts, true) == OT_OK && !ot_graph_walks(freed)) {
         *out = freed;
         return OT_OK;
     }

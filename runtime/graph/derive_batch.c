@@ -145,3 +145,25 @@ ot_status ot_check_freed(const ot_deriver *d)
     }
     return OT_OK;
 }
+
+static bool is_open(const Onnx__TensorShapeProto__Dimension *d)
+{
+    return d->value_case != ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_VALUE;
+}
+
+bool ot_batch_is_open(const ot_model *m)
+{
+    const Onnx__GraphProto *g = m->proto->graph;
+    for (size_t i = 0; i < g->n_input; i++) {
+        const Onnx__TypeProto *t = g->input[i]->type;
+        if (!t || t->value_case != ONNX__TYPE_PROTO__VALUE_TENSOR_TYPE || !t->tensor_type->shape)
+            continue;
+        const Onnx__TensorShapeProto *s = t->tensor_type->shape;
+        bool one = s->n_dim && !is_open(s->dim[0]) && s->dim[0]->dim_value == 1, open = false;
+        for (size_t k = 0; k < s->n_dim; k++)
+            open |= is_open(s->dim[k]);
+        if (open && !one)
+            return true;
+    }
+    return false;
+}

@@ -113,5 +113,8 @@ ot_status ot_derive_if(ot_deriver *d, bool *done, const Onnx__NodeProto *n);
 ot_status ot_free_batch(ot_deriver *d, const ot_op *op, const ot_attr **attr, ot_val *in, int n_in);
 /* An output that still has a batch of 1 is an error. */
 ot_status ot_check_freed(const ot_deriver *d);
+/* An input that does not begin with a literal 1 has an open dimension: the batch is open already, and a literal 1 of
+ * another input is none (the layers of a recurrent state). */
+bool ot_batch_is_open(const ot_model *m);
 
 #endif
