@@ -6,6 +6,7 @@ set(RUNTIME_SOURCES
     runtime/base/half.c
     runtime/base/mersenne.c
     runtime/base/number.c
+    runtime/base/reader.c
     runtime/base/rng.c
     runtime/base/strmap.c
     runtime/base/tensor.c
@@ -34,6 +35,7 @@ set(RUNTIME_SOURCES
     runtime/exec/box_item.c
     runtime/exec/executor.c
     runtime/exec/explain.c
+    runtime/exec/features.c
     runtime/exec/session.c
     runtime/exec/split.c
     runtime/exec/store.c
@@ -57,6 +59,7 @@ set(RUNTIME_SOURCES
     runtime/graph/export.c
     runtime/graph/fold.c
     runtime/graph/fold_bn.c
+    runtime/graph/frozen.c
     runtime/graph/fuse.c
     runtime/graph/gradient.c
     runtime/graph/graph.c
@@ -99,6 +102,7 @@ set(RUNTIME_SOURCES
     runtime/train/checkpoint_folder.c
     runtime/train/dataset.c
     runtime/train/evaluate.c
+    runtime/train/frozen.c
     runtime/train/loop.c
     runtime/train/loss.c
     runtime/train/lr_find.c

@@ -35,6 +35,7 @@ add_executable(onnxtune-tests
     tests/test_file.c
     tests/test_folder.c
     tests/test_freeze.c
+    tests/test_frozen.c
     tests/test_functions.c
     tests/test_gemm.c
     tests/test_graph.c

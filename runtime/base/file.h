@@ -19,6 +19,17 @@ void ot_file_unmap(ot_map *m);
  * OT_EIO as above, and for a file of more than `limit` bytes. */
 ot_status ot_file_read(uint8_t **out, size_t *n, const char *path, size_t limit);
 
+/* A regular file that is read in places.  Any number of threads may read at a time. */
+typedef struct ot_reader ot_reader;
+/* *n: its bytes now.  OT_EIO as above. */
+ot_status ot_reader_open(ot_reader **out, const char *path, uint64_t *n);
+/* OT_EIO: the file ends before that, or cannot be read. */
+ot_status ot_reader_at(const ot_reader *r, uint64_t offset, void *bytes, size_t n);
+void ot_reader_close(ot_reader *r);
+
+/* "$XDG_CACHE_HOME/onnxtune" or "$HOME/.cache/onnxtune", made when absent; ot_free it.  NULL: there is no place. */
+char *ot_cache_folder(void);
+
 /* Writes to a temporary name in the folder of `path` and puts the file in place at commit.  An existing regular file
  * keeps its permissions, a symbolic link is followed; a pipe or device is written directly.  One thread at a time. */
 typedef struct ot_writer ot_writer;

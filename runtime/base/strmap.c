@@ -68,3 +68,17 @@ void ot_strmap_release(ot_strmap *m)
     ot_free(m->slots);
     *m = (ot_strmap){ 0 };
 }
+
+uint64_t ot_hash_bytes(uint64_t h, const void *bytes, size_t n)
+{
+    const uint8_t *p = bytes;
+    for (; n >= 8; n -= 8, p += 8) {
+        uint64_t word;
+        memcpy(&word, p, 8);
+        h = (h ^ word) * 0x9e3779b97f4a7c15u;
+        h ^= h >> 29;
+    }
+    for (; n; n--)
+        h = (h ^ *p++) * 0x100000001b3u;
+    return h;
+}

@@ -13,29 +13,10 @@
 
 static const char magic[8] = "otseen1\n"; /* then the keys, sorted, as the machine stores them */
 
-/* "$XDG_CACHE_HOME/onnxtune", made when absent; NULL when there is no place for it. */
-static char *cache_folder(void)
-{
-    const char *base = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
-    char *dir = NULL, *own;
-    if (base && base[0] == '/')
-        dir = ot_strdup(base);
-    else if (home && home[0] == '/')
-        dir = ot_folder_join(home, ".cache");
-    if (!dir)
-        return NULL;
-    mkdir(dir, 0700);
-    own = ot_folder_join(dir, "onnxtune");
-    ot_free(dir);
-    if (own)
-        mkdir(own, 0700);
-    return own;
-}
-
 ot_status ot_seen_open(ot_seen *s, const char *dir)
 {
     *s = (ot_seen){ 0 };
-    char name[40], *real = realpath(dir, NULL), *cache = cache_folder();
+    char name[40], *real = realpath(dir, NULL), *cache = ot_cache_folder();
     ot_map m = { 0 };
     snprintf(name, sizeof(name), "pictures-%016llx", (unsigned long long)ot_hash(real ? real : dir));
     free(real);

@@ -18,13 +18,14 @@ struct ot_split {
     size_t part_bytes;
 };
 
-static size_t part_bytes_of(const ot_graph *g)
+size_t ot_part_bytes(const ot_graph *g, size_t memory)
 {
     size_t weights = 0;
     for (int64_t v = 0; v < g->n_value; v++)
         if (g->value[v].origin == OT_FROM_CONSTANT)
             weights += ot_tensor_bytes(g->value[v].tensor);
-    return weights / WEIGHTS_SHARE > LEAST_BYTES ? weights / WEIGHTS_SHARE : LEAST_BYTES;
+    size_t bytes = weights / WEIGHTS_SHARE > LEAST_BYTES ? weights / WEIGHTS_SHARE : LEAST_BYTES;
+    return memory && bytes > memory / 2 ? memory / 2 : bytes;
 }
 
 ot_status ot_split_create(ot_split **out, ot_executor *e, size_t memory)
@@ -36,9 +37,7 @@ ot_status ot_split_create(ot_split **out, ot_executor *e, size_t memory)
     ot_split *s = ot_calloc(1, sizeof(*s));
     if (!s)
         return OT_ENOMEM;
-    *s = (ot_split){ .e = e, .n_input = g->n_input, .n_output = g->n_output, .part_bytes = part_bytes_of(g) };
-    if (memory && s->part_bytes > memory / 2)
-        s->part_bytes = memory / 2;
+    *s = (ot_split){ .e = e, .n_input = g->n_input, .n_output = g->n_output, .part_bytes = ot_part_bytes(g, memory) };
     s->shape = ot_calloc((size_t)g->n_input + 1, sizeof(*s->shape));
     s->part = ot_calloc((size_t)g->n_input + 1, sizeof(*s->part));
     s->output = ot_calloc((size_t)g->n_output + 1, sizeof(*s->output));

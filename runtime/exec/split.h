@@ -7,6 +7,9 @@
 
 typedef struct ot_split ot_split;
 
+/* What the activations of a part may take; memory as below. */
+size_t ot_part_bytes(const ot_graph *g, size_t memory);
+
 /* NULL in *out, and OT_OK, where the graph does not allow it.  memory: the executor's cap, of which a part's
  * activations take half at most; 0: none.  The executor is not owned. */
 ot_status ot_split_create(ot_split **out, ot_executor *e, size_t memory);

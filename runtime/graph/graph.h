@@ -146,6 +146,9 @@ ot_status ot_prune(ot_graph *g);
 ot_status ot_fuse(ot_graph *g);
 /* samplewise.c: each sample along dimension 0 of the inputs gives its own sample of the outputs, for certain. */
 bool ot_is_samplewise(const ot_graph *g);
+/* Does the node give sample i of its outputs from sample i of its inputs and from constants?  Its inputs must be
+ * constants or have `batch` as dimension 0; false where it cannot be told. */
+bool ot_node_keeps_samples(const ot_graph *g, const ot_node *n, ot_dim batch);
 /* blocks.c: convolutions of constant weights and what follows them work in blocks of 16 channels. */
 ot_status ot_block_layout(ot_graph *g);
 

@@ -147,6 +147,8 @@ static bool keeps_samples(const checker *k, const ot_node *n)
         return is_elementwise(k, n);
     if (!is_batched(k, n->in[0]))
         return false;
+    if (strcmp(op, "BatchNormalization") == 0 && ot_attr_int(n, "training_mode", 0))
+        return false;
     if (is_one_of(op, windows)) /* a fused residual is the only other input with samples */
         return rest_is_free(k, n, 1) ||
                (n->n_in == 4 && is_free(k, n->in[1]) && is_free(k, n->in[2]) && is_batched(k, n->in[3]));
@@ -174,6 +176,17 @@ static bool keeps_samples(const checker *k, const ot_node *n)
     return strncmp(op, "Reduce", 6) == 0 && reduces_within(k, n);
 }
 
+bool ot_node_keeps_samples(const ot_graph *g, const ot_node *n, ot_dim batch)
+{
+    checker k = { .g = g, .batch = batch };
+    if (n->n_in < 1 || n->in[0] == OT_NONE || !keeps_samples(&k, n))
+        return false;
+    for (int o = 0; o < n->n_out; o++)
+        if (n->out[o] != OT_NONE && !is_batched(&k, n->out[o]))
+            return false;
+    return true;
+}
+
 bool ot_is_samplewise(const ot_graph *g)
 {
     checker k = { .g = g };
@@ -189,13 +202,8 @@ bool ot_is_samplewise(const ot_graph *g)
     for (int64_t i = 0; i < g->n_output; i++)
         if (!is_batched(&k, g->output[i].value) || fact(&k, g->output[i].value)->dtype == OT_STRING)
             return false;
-    for (int64_t i = 0; i < g->n_node; i++) {
-        const ot_node *n = g->node[i];
-        if (n->n_in < 1 || n->in[0] == OT_NONE || !keeps_samples(&k, n))
+    for (int64_t i = 0; i < g->n_node; i++)
+        if (!ot_node_keeps_samples(g, g->node[i], k.batch))
             return false;
-        for (int o = 0; o < n->n_out; o++)
-            if (n->out[o] != OT_NONE && !is_batched(&k, n->out[o]))
-                return false;
-    }
     return true;
 }

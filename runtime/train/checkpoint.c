@@ -56,26 +56,12 @@ static ot_status progress_text(char **out, const ot_progress *p)
     return ot_text_take(out, &b);
 }
 
-static uint64_t hash(uint64_t h, const void *bytes, size_t n)
-{
-    const uint8_t *p = bytes;
-    for (; n >= 8; n -= 8, p += 8) {
-        uint64_t word;
-        memcpy(&word, p, 8);
-        h = (h ^ word) * 0x9e3779b97f4a7c15u;
-        h ^= h >> 29;
-    }
-    for (; n; n--)
-        h = (h ^ *p++) * 0x100000001b3u;
-    return h;
-}
-
 ot_status ot_checkpoint_fingerprint(ot_trainer *t)
 {
-    t->trained_hash = t->frozen_hash = 0xcbf29ce484222325u;
+    t->trained_hash = t->frozen_hash = OT_HASH_START;
     for (int64_t i = 0; i < t->ps.n; i++)
         if (t->ps.p[i].trains)
-            t->trained_hash = hash(t->trained_hash, t->ps.p[i].name, strlen(t->ps.p[i].name) + 1);
+            t->trained_hash = ot_hash_bytes(t->trained_hash, t->ps.p[i].name, strlen(t->ps.p[i].name) + 1);
     for (size_t i = 0; i < t->m->proto->graph->n_initializer; i++) {
         const Onnx__TensorProto *p = t->m->proto->graph->initializer[i];
         ot_tensor view;
@@ -83,8 +69,8 @@ ot_status ot_checkpoint_fingerprint(ot_trainer *t)
         if (ot_strmap_get(&t->ps.slots, ot_text(p->name), -1) >= 0 || p->data_type == OT_STRING)
             continue;
         OT_TRY(ot_model_tensor(t->m, p, &view, &owned));
-        t->frozen_hash = hash(t->frozen_hash, ot_text(p->name), strlen(ot_text(p->name)) + 1);
-        t->frozen_hash = hash(t->frozen_hash, view.data, ot_tensor_bytes(&view));
+        t->frozen_hash = ot_hash_bytes(t->frozen_hash, ot_text(p->name), strlen(ot_text(p->name)) + 1);
+        t->frozen_hash = ot_hash_bytes(t->frozen_hash, view.data, ot_tensor_bytes(&view));
         if (owned)
             ot_tensor_release(&view);
     }

@@ -1,4 +1,5 @@
 #include "train/evaluate.h"
+#include "train/frozen.h"
 #include "train/loss.h"
 #include "train/step_graph.h"
 
@@ -35,7 +36,10 @@ static ot_status score_batch(pass *w, const ot_batch *b)
 {
     const ot_dataset *d = w->s->d;
     ot_tensor x = ot_batch_tensor(d, b->samples, b->n);
-    OT_TRY(ot_executor_run(w->s->e, &x));
+    const ot_tensor *in = &x;
+    if (w->s->frozen)
+        OT_TRY(ot_frozen_inputs(&in, w->s->frozen, b));
+    OT_TRY(ot_executor_run(w->s->e, in));
     const ot_tensor *y = ot_executor_output(w->s->e, 0);
     if (y->rank != 2 || y->dim[0] != b->n || y->dtype != OT_FLOAT)
         return ot_fail(OT_ESHAPE, "%lld samples give scores of %s", (long long)b->n, OT_DIMS(y->rank, y->dim));
@@ -118,7 +122,12 @@ static ot_status prepare(evaluation *v, const ot_model *m, const ot_dataset *d, 
     ot_graph *g;
     OT_TRY(ot_threads_create(&v->threads, o->threads));
     OT_TRY(ot_store_create(&v->store));
-    OT_TRY(ot_eval_graph(&g, m, NULL, OT_LOSS_AUTO, d->classes));
+    OT_TRY(ot_eval_graph_build(&g, m, NULL, OT_LOSS_AUTO, d->classes));
+    ot_status st = ot_graph_finish(g);
+    if (st != OT_OK) {
+        ot_graph_close(g);
+        return st;
+    }
     ot_executor_opts eo = { .store = v->store, .threads = v->threads, .workspace = &v->workspace, .memory = o->memory };
     return ot_executor_create(&v->e, g, &eo);
 }

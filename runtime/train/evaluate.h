@@ -7,7 +7,8 @@
 #include <stdatomic.h>
 
 typedef struct ot_scoring {
-    ot_executor *e; /* over an ot_eval_graph */
+    ot_executor *e;           /* over an ot_eval_graph_build */
+    struct ot_frozen *frozen; /* e runs on the frozen part's features; NULL: on the samples */
     ot_loader *loader;
     const ot_dataset *d;
     ot_loss loss;

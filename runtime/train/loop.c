@@ -89,6 +89,7 @@ static ot_status validate(loop *l)
     ot_scoring s = {
         .e = t->eval, .loader = t->valid, .d = t->d, .loss = t->o.loss, .total = t->d->count[OT_VALID], .stop = &t->stop
     };
+    s.frozen = t->frozen && t->frozen->validates ? t->frozen : NULL;
     ot_score score;
     OT_TRY(ot_score_pass(&score, &s, 0, NULL, 0));
     l->e.valid_loss = score.loss;

@@ -200,16 +200,13 @@ static ot_status build(stepper *s, int64_t classes)
     return OT_OK;
 }
 
-static ot_status finish(ot_graph **out, ot_graph *g, ot_status st)
+/* Takes g over when st or the passes fail. */
+static ot_status settle(ot_graph **out, ot_graph *g, ot_status st)
 {
     if (st == OT_OK)
         st = ot_prune(g);
     if (st == OT_OK)
         st = ot_fold(g, OT_FOLD_LIMIT);
-    if (st == OT_OK)
-        st = ot_fuse(g);
-    if (st == OT_OK && !ot_graph_walks(g)) /* values of a walk lie in ONNX's order */
-        st = ot_block_layout(g);
     if (st == OT_OK)
         *out = g;
     else
@@ -217,17 +214,17 @@ static ot_status finish(ot_graph **out, ot_graph *g, ot_status st)
     return st;
 }
 
-ot_status ot_step_graph(ot_graph **out, const ot_model *m, const ot_parameters *ps, const ot_train_options *o,
-                        int64_t classes, ot_step_kind kind)
+ot_status ot_step_graph_build(ot_graph **out, const ot_model *m, const ot_parameters *ps, const ot_train_options *o,
+                              int64_t classes, ot_step_kind kind)
 {
     ot_derive_opts d = { .slots = &ps->slots, .for_gradient = true, .free_batch = true };
     stepper s = { .ps = ps, .o = o, .kind = kind };
     *out = NULL;
     OT_TRY(ot_derive(&s.g, m, &d));
-    return finish(out, s.g, build(&s, classes));
+    return settle(out, s.g, build(&s, classes));
 }
 
-ot_status ot_eval_graph(ot_graph **out, const ot_model *m, const ot_strmap *slots, ot_loss loss, int64_t classes)
+ot_status ot_eval_graph_build(ot_graph **out, const ot_model *m, const ot_strmap *slots, ot_loss loss, int64_t classes)
 {
     ot_derive_opts d = { .slots = slots, .free_batch = true };
     ot_graph *g;
@@ -241,5 +238,23 @@ ot_status ot_eval_graph(ot_graph **out, const ot_model *m, const ot_strmap *slot
     g->n_output = 0;
     if (st == OT_OK)
         st = ot_graph_output(g, "scores", v);
-    return finish(out, g, st);
+    return settle(out, g, st);
+}
+
+ot_status ot_graph_finish(ot_graph *g)
+{
+    OT_TRY(ot_fuse(g));
+    return ot_graph_walks(g) ? OT_OK : ot_block_layout(g); /* values of a walk lie in ONNX's order */
+}
+
+ot_status ot_step_graph(ot_graph **out, const ot_model *m, const ot_parameters *ps, const ot_train_options *o,
+                        int64_t classes, ot_step_kind kind)
+{
+    OT_TRY(ot_step_graph_build(out, m, ps, o, classes, kind));
+    ot_status st = ot_graph_finish(*out);
+    if (st == OT_OK)
+        return st;
+    ot_graph_close(*out);
+    *out = NULL;
+    return st;
 }

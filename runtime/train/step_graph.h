@@ -27,7 +27,12 @@ enum { OT_STEP_LOSS, OT_STEP_NORM /* not for GATHER */ };
 /* classes: of the data, 0 when any number will do. */
 ot_status ot_step_graph(ot_graph **out, const ot_model *m, const ot_parameters *ps, const ot_train_options *o,
                         int64_t classes, ot_step_kind kind);
-/* The model with the parameters as slots, and what evaluation reads as its one output. */
-ot_status ot_eval_graph(ot_graph **out, const ot_model *m, const ot_strmap *slots, ot_loss loss, int64_t classes);
+/* The same without the last passes: ot_graph_finish is to follow. */
+ot_status ot_step_graph_build(ot_graph **out, const ot_model *m, const ot_parameters *ps, const ot_train_options *o,
+                              int64_t classes, ot_step_kind kind);
+/* The model with the parameters as slots, and what evaluation reads as its one output; ot_graph_finish is to follow. */
+ot_status ot_eval_graph_build(ot_graph **out, const ot_model *m, const ot_strmap *slots, ot_loss loss, int64_t classes);
+/* Fusion and layout: the last passes before a graph is run. */
+ot_status ot_graph_finish(ot_graph *g);
 
 #endif

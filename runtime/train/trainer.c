@@ -1,5 +1,6 @@
 #include "train/trainer.h"
 #include "train/loss.h"
+#include "base/text.h"
 #include "exec/explain.h"
 #include "graph/dump.h"
 
@@ -39,26 +40,26 @@ static ot_status copy_options(ot_trainer *t, const ot_train_options *o)
     return OT_OK;
 }
 
-static ot_status make_executor(ot_trainer *t, ot_executor **out, ot_step_kind kind)
+static ot_step_source source_of(const ot_trainer *t)
 {
-    ot_graph *g;
-    ot_executor_opts eo = {
-        .store = t->store, .threads = t->threads, .workspace = &t->workspace, .memory = t->o.memory, .timed = t->o.timed
-    };
-    OT_TRY(ot_step_graph(&g, t->m, &t->ps, &t->o, t->d->classes, kind));
-    return ot_executor_create(out, g, &eo);
+    return (ot_step_source){ .m = t->m, .ps = &t->ps, .o = &t->o, .d = t->d };
 }
 
 static ot_status make_executors(ot_trainer *t)
 {
     ot_graph *g;
+    ot_step_source s = source_of(t);
     ot_executor_opts eo = {
-        .store = t->store, .threads = t->threads, .workspace = &t->workspace, .memory = t->o.memory
+        .store = t->store, .threads = t->threads, .workspace = &t->workspace, .memory = t->o.memory, .timed = t->o.timed
     };
-    OT_TRY(make_executor(t, &t->step, t->o.accumulate > 1 ? OT_STEP_FINISH : OT_STEP_WHOLE));
-    if (t->o.accumulate > 1)
-        OT_TRY(make_executor(t, &t->gather, OT_STEP_GATHER));
-    OT_TRY(ot_eval_graph(&g, t->m, &t->ps.slots, t->o.loss, t->d->classes));
+    OT_TRY(ot_frozen_create(&t->frozen, &s, &eo));
+    OT_TRY(ot_frozen_step(&g, t->frozen, &s, t->o.accumulate > 1 ? OT_STEP_FINISH : OT_STEP_WHOLE));
+    OT_TRY(ot_executor_create(&t->step, g, &eo));
+    if (t->o.accumulate > 1) {
+        OT_TRY(ot_frozen_step(&g, t->frozen, &s, OT_STEP_GATHER));
+        OT_TRY(ot_executor_create(&t->gather, g, &eo));
+    }
+    OT_TRY(ot_frozen_eval(&g, t->frozen, &s));
     return ot_executor_create(&t->eval, g, &eo);
 }
 
@@ -105,22 +106,40 @@ static ot_status make_inputs(ot_trainer *t)
     return t->targets ? OT_OK : OT_ENOMEM;
 }
 
-/* Sets the inputs for a batch; target data may be NULL while only planning. */
-static void set_batch(ot_trainer *t, const float *samples, const int64_t *labels, int64_t n)
+/* The batch itself, or what the frozen part makes of it: then the first value takes the samples' place, the others come
+ * last. */
+static ot_status set_samples(ot_trainer *t, const ot_batch *b)
 {
-    t->input[0] = ot_batch_tensor(t->d, samples, n);
+    const ot_tensor *in;
+    int64_t n_input = ot_executor_graph(t->step)->n_input;
+    if (!t->frozen) {
+        t->input[0] = ot_batch_tensor(t->d, b->samples, b->n);
+        return OT_OK;
+    }
+    OT_TRY(ot_frozen_inputs(&in, t->frozen, b));
+    t->input[0] = in[0];
+    for (int64_t i = 1; i < t->frozen->n; i++)
+        t->input[n_input - t->frozen->n + i] = in[i];
+    return OT_OK;
+}
+
+/* Sets the inputs for a batch; samples and labels may be NULL while only planning. */
+static ot_status set_batch(ot_trainer *t, const ot_batch *b)
+{
     ot_tensor *target = &t->input[1 + OT_STEP_TARGET];
+    OT_TRY(set_samples(t, b));
     if (!t->targets) {
-        *target = (ot_tensor){ .dtype = OT_INT64, .rank = 1, .dim = { n } };
-        memcpy(&target->data, &labels, sizeof(labels)); /* only read */
-        return;
+        *target = (ot_tensor){ .dtype = OT_INT64, .rank = 1, .dim = { b->n } };
+        memcpy(&target->data, &b->labels, sizeof(b->labels)); /* only read */
+        return OT_OK;
     }
     int64_t c = target->dim[1];
-    target->dim[0] = n;
+    target->dim[0] = b->n;
     target->data = t->targets;
-    for (int64_t i = 0; i < n && labels; i++)
+    for (int64_t i = 0; i < b->n && b->labels; i++)
         for (int64_t k = 0; k < c; k++)
-            t->targets[i * c + k] = c == 1 ? (float)labels[i] : (float)(labels[i] == k);
+            t->targets[i * c + k] = c == 1 ? (float)b->labels[i] : (float)(b->labels[i] == k);
+    return OT_OK;
 }
 
 static ot_status create(ot_trainer *t, const ot_train_options *o)
@@ -137,7 +156,7 @@ static ot_status create(ot_trainer *t, const ot_train_options *o)
     int64_t steps = t->batches / o->accumulate + (t->batches % o->accumulate != 0);
     OT_TRY(ot_schedule_init(&t->schedule, o, steps));
     OT_TRY(make_inputs(t));
-    set_batch(t, NULL, NULL, o->batch < t->d->count[OT_TRAIN] ? o->batch : t->d->count[OT_TRAIN]);
+    OT_TRY(set_batch(t, &(ot_batch){ .n = o->batch < t->d->count[OT_TRAIN] ? o->batch : t->d->count[OT_TRAIN] }));
     if (t->gather)
         OT_TRY(ot_executor_prepare(t->gather, t->input));
     OT_TRY(ot_executor_prepare(t->step, t->input));
@@ -172,6 +191,7 @@ void ot_trainer_close(ot_trainer *t)
     ot_executor_close(t->step);
     ot_executor_close(t->gather);
     ot_executor_close(t->eval);
+    ot_frozen_close(t->frozen);
     ot_store_close(t->store);
     ot_threads_close(t->threads);
     ot_workspace_release(&t->workspace);
@@ -220,7 +240,7 @@ ot_status ot_trainer_batch(ot_trainer *t, const ot_batch *b, bool last_of_epoch,
     t->number = t->at.batches_done;
     t->t = t->at.t - t->at.skipped + 1;
     t->first = t->t == 1;
-    set_batch(t, b->samples, b->labels, b->n);
+    OT_TRY(set_batch(t, b));
     OT_TRY(ot_executor_run(x, t->input));
     double loss = ot_tensor_get(ot_executor_output(x, OT_STEP_LOSS), 0) * (t->gather ? (double)t->o.accumulate : 1);
     e->batch_loss = loss;
@@ -264,6 +284,28 @@ ot_status ot_trainer_write_back(const ot_trainer *t, ot_model *m)
 /* ---- What is known before anything runs
  * ------------------------------------------------------------------------------ */
 
+static size_t larger(size_t a, size_t b)
+{
+    return a > b ? a : b;
+}
+
+/* The frozen part and the rest take turns in one block of memory; the features between them lie apart. */
+static ot_status memory_of(ot_memory *out, const ot_trainer *t)
+{
+    ot_memory z;
+    OT_TRY(ot_executor_memory(t->step, out));
+    if (!t->frozen)
+        return OT_OK;
+    const ot_features *f = t->frozen->f;
+    OT_TRY(ot_executor_memory(f->e, &z));
+    out->weights += z.weights;
+    out->activations = larger(out->activations, z.activations) +
+                       (size_t)t->input[0].dim[0] * (size_t)f->floats * sizeof(float) * (t->frozen->apart ? 2 : 1);
+    out->workspace = larger(out->workspace, z.workspace);
+    out->steps += z.steps;
+    return OT_OK;
+}
+
 ot_status ot_trainer_plan(const ot_trainer *t, ot_train_plan *out)
 {
     *out = (ot_train_plan){ .layers = t->ps.layers,
@@ -281,22 +323,50 @@ ot_status ot_trainer_plan(const ot_trainer *t, ot_train_plan *out)
         out->bn_training += t->ps.bn[i] == OT_BN_TRAINS;
     }
     memcpy(out->group_layer, t->ps.group_layer, sizeof(out->group_layer));
-    return ot_executor_memory(t->step, &out->memory);
+    return memory_of(&out->memory, t);
 }
 
 ot_status ot_trainer_explain(char **out, const ot_trainer *t)
 {
-    return ot_explain(out, t->step);
+    char *text[2] = { NULL, NULL };
+    ot_text_buf b = { 0 };
+    *out = NULL;
+    if (!t->frozen)
+        return ot_explain(out, t->step);
+    ot_status st = ot_explain(&text[0], t->frozen->f->e);
+    if (st == OT_OK)
+        st = ot_explain(&text[1], t->step);
+    if (st == OT_OK) {
+        ot_text_put(&b, "the frozen part, in parts of %lld samples:\n%s", (long long)t->frozen->f->part, text[0]);
+        ot_text_put(&b, "the rest:\n%s", text[1]);
+        st = ot_text_take(out, &b);
+    }
+    ot_free(text[0]);
+    ot_free(text[1]);
+    return st;
 }
 
 ot_status ot_trainer_step(const ot_trainer *t, int64_t i, ot_step_info *out)
 {
-    return ot_explain_step(out, t->step, i);
+    const ot_features *f = t->frozen ? t->frozen->f : NULL;
+    int64_t before = f ? ot_executor_plan(f->e)->n_step : 0;
+    if (i < 0 || i >= before)
+        return ot_explain_step(out, t->step, i < 0 ? i : i - before);
+    OT_TRY(ot_explain_step(out, f->e, i));
+    out->parts = (double)t->input[0].dim[0] / (double)f->part;
+    out->seconds *= out->parts;
+    out->macs *= out->parts;
+    return OT_OK;
 }
 
 ot_status ot_trainer_save_graph(const ot_trainer *t, const char *path)
 {
-    return ot_graph_save(ot_executor_graph(t->step), path);
+    ot_graph *g;
+    ot_step_source s = source_of(t);
+    OT_TRY(ot_frozen_step(&g, NULL, &s, t->o.accumulate > 1 ? OT_STEP_FINISH : OT_STEP_WHOLE));
+    ot_status st = ot_graph_save(g, path);
+    ot_graph_close(g);
+    return st;
 }
 
 bool ot_trainer_layer_trains(const ot_trainer *t, int64_t layer)

@@ -3,6 +3,7 @@
 #define OT_TRAIN_TRAINER_H
 
 #include "train/evaluate.h"
+#include "train/frozen.h"
 #include "train/parameters.h"
 #include "train/schedule.h"
 #include "train/step_graph.h"
@@ -32,6 +33,7 @@ struct ot_trainer {
     ot_threads *threads;
     ot_store *store;
     ot_workspace workspace;
+    ot_frozen *frozen;                 /* NULL: the step and the evaluation begin at the samples */
     ot_executor *step, *gather, *eval; /* gather: with accumulate over 1 */
     ot_loader *train, *valid;          /* valid: NULL without samples */
     int64_t batches;                   /* of an epoch */
