@@ -66,13 +66,9 @@ static double reduce(const ot_pool_size *s, const double *x, const int64_t *o, b
 {
     const ot_window *w = &s->win;
     double v = max ? -INFINITY : 0;
-    for (int64_t tap = 0, n = ot_window_size(w, w->kernel); tap < n; tap++) {
-        int64_t t[OT_MAX_SPATIAL];
-        ot_unravel(w->spatial, w->kernel, tap, t);
-        int64_t at = ot_window_place(w, o, t);
-        if (at < 0)
-            continue;
-        double e = x[at * OT_BLOCK];
+    const ot_inside in = ot_window_inside(w, o);
+    for (int64_t k = 0, tap; k < in.taps; k++) {
+        double e = x[ot_inside_place(w, o, &in, k, &tap) * OT_BLOCK];
         if (!max)
             v += e;
         else if (e > v || isnan(e))

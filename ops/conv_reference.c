@@ -15,12 +15,11 @@ static double one_output(const struct reference *f, int64_t n, int64_t k, const 
     const ot_window *w = &f->s->win;
     const int64_t cg = f->s->c / f->s->group, taps = ot_window_size(w, w->kernel), plane = ot_window_size(w, w->in);
     const double *from = f->a + (n * f->s->c + k / (f->s->k / f->s->group) * cg) * plane;
-    int64_t t[OT_MAX_SPATIAL];
+    const ot_inside in = ot_window_inside(w, o);
     double sum = 0;
-    for (int64_t tap = 0; tap < taps; tap++) {
-        ot_unravel(w->spatial, w->kernel, tap, t);
-        int64_t at = ot_window_place(w, o, t);
-        for (int64_t c = 0; c < cg && at >= 0; c++)
+    for (int64_t i = 0, tap; i < in.taps; i++) {
+        int64_t at = ot_inside_place(w, o, &in, i, &tap);
+        for (int64_t c = 0; c < cg; c++)
             sum += from[c * plane + at] * f->b[(k * cg + c) * taps + tap];
     }
     return sum;
@@ -50,17 +49,19 @@ static void data_planes(void *ctx, int64_t from, int64_t to) /* planes of dx */
     const int64_t cg = f->s->c / f->s->group, kg = f->s->k / f->s->group;
     const int64_t taps = ot_window_size(w, w->kernel), plane = ot_window_size(w, w->in);
     const int64_t size = ot_window_size(w, w->out);
-    int64_t o[OT_MAX_SPATIAL], t[OT_MAX_SPATIAL];
+    int64_t o[OT_MAX_SPATIAL], tap;
     for (int64_t p = from; p < to; p++) {
         int64_t n = p / f->s->c, c = p % f->s->c, g = c / cg;
         double *dx = f->y + p * plane;
         memset(dx, 0, (size_t)plane * sizeof(*dx));
-        for (int64_t i = 0; i < size * taps; i++) {
-            ot_unravel(w->spatial, w->out, i / taps, o);
-            ot_unravel(w->spatial, w->kernel, i % taps, t);
-            int64_t at = ot_window_place(w, o, t);
-            for (int64_t k = g * kg; k < (g + 1) * kg && at >= 0; k++)
-                dx[at] += f->a[(n * f->s->k + k) * size + i / taps] * f->b[(k * cg + c % cg) * taps + i % taps];
+        for (int64_t i = 0; i < size; i++) {
+            ot_unravel(w->spatial, w->out, i, o);
+            const ot_inside in = ot_window_inside(w, o);
+            for (int64_t j = 0; j < in.taps; j++) {
+                int64_t at = ot_inside_place(w, o, &in, j, &tap);
+                for (int64_t k = g * kg; k < (g + 1) * kg; k++)
+                    dx[at] += f->a[(n * f->s->k + k) * size + i] * f->b[(k * cg + c % cg) * taps + tap];
+            }
         }
     }
 }
@@ -77,18 +78,20 @@ static void weight_channels(void *ctx, int64_t from, int64_t to) /* output chann
     const int64_t cg = f->s->c / f->s->group, kg = f->s->k / f->s->group;
     const int64_t taps = ot_window_size(w, w->kernel), plane = ot_window_size(w, w->in);
     const int64_t size = ot_window_size(w, w->out);
-    int64_t o[OT_MAX_SPATIAL], t[OT_MAX_SPATIAL];
+    int64_t o[OT_MAX_SPATIAL], tap;
     for (int64_t k = from; k < to; k++) {
         double *dw = f->y + k * cg * taps;
         memset(dw, 0, (size_t)(cg * taps) * sizeof(*dw));
-        for (int64_t i = 0; i < size * taps; i++) {
-            ot_unravel(w->spatial, w->out, i / taps, o);
-            ot_unravel(w->spatial, w->kernel, i % taps, t);
-            int64_t at = ot_window_place(w, o, t);
-            for (int64_t n = 0; n < f->s->n && at >= 0; n++)
-                for (int64_t c = 0; c < cg; c++)
-                    dw[c * taps + i % taps] +=
-                        f->a[(n * f->s->k + k) * size + i / taps] * f->b[(n * f->s->c + k / kg * cg + c) * plane + at];
+        for (int64_t i = 0; i < size; i++) {
+            ot_unravel(w->spatial, w->out, i, o);
+            const ot_inside in = ot_window_inside(w, o);
+            for (int64_t j = 0; j < in.taps; j++) {
+                int64_t at = ot_inside_place(w, o, &in, j, &tap);
+                for (int64_t n = 0; n < f->s->n; n++)
+                    for (int64_t c = 0; c < cg; c++)
+                        dw[c * taps + tap] +=
+                            f->a[(n * f->s->k + k) * size + i] * f->b[(n * f->s->c + k / kg * cg + c) * plane + at];
+            }
         }
     }
 }

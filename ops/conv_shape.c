@@ -155,6 +155,29 @@ int64_t ot_window_size(const ot_window *w, const int64_t *dim)
     return n;
 }
 
+ot_inside ot_window_inside(const ot_window *w, const int64_t *o)
+{
+    ot_inside r = { .taps = 1 };
+    for (int d = 0; d < w->spatial; d++) {
+        r.count[d] =
+            ot_taps_between(o[d] * w->stride[d] - w->pad[d], w->dilation[d], w->kernel[d], 0, w->in[d], &r.first[d]);
+        r.taps *= r.count[d];
+    }
+    return r;
+}
+
+#define FREE_TAPS 1024 /* are looked at in any case */
+
+const char *ot_window_declines(const ot_window *w)
+{
+    if (ot_window_size(w, w->kernel) <= FREE_TAPS)
+        return NULL;
+    for (int d = 0; d < w->spatial; d++)
+        if (reach(w, d) > 4 * w->in[d] || w->pad[d] > reach(w, d) || w->pad_end[d] > reach(w, d))
+            return "a large window that is padding for the most part";
+    return NULL;
+}
+
 /* ---- Convolutions ---------------------------------------------------------------------------------------------- */
 
 ot_status ot_conv_rule(ot_infer *c, const ot_fact *x, const ot_fact *w, ot_fact *y)
@@ -239,7 +262,7 @@ double ot_conv_macs(const ot_node *n, const ot_tensor *x, const ot_tensor *y)
     return ot_window_macs(&y[0], &x[1]);
 }
 
-const char *ot_conv_declines(const ot_prep *p, const ot_fact *x, const ot_fact *w)
+const char *ot_conv_types_decline(const ot_prep *p, const ot_fact *x, const ot_fact *w)
 {
     const char *why = ot_float32_only(p);
     if (why)
@@ -250,4 +273,13 @@ const char *ot_conv_declines(const ot_prep *p, const ot_fact *x, const ot_fact *
         if (x->dim[d] == 0 || w->dim[d] == 0)
             return "an empty tensor";
     return NULL;
+}
+
+const char *ot_conv_declines(const ot_prep *p, const ot_fact *x, const ot_fact *w)
+{
+    ot_conv_size s;
+    const char *why = ot_conv_types_decline(p, x, w);
+    if (why)
+        return why;
+    return ot_conv_read(&s, p->node, x, w) == OT_OK ? ot_window_declines(&s.win) : "its attributes";
 }

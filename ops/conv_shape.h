@@ -36,6 +36,43 @@ static inline void ot_unravel(int n, const int64_t *dim, int64_t linear, int64_t
     }
 }
 
+/* Of `kernel` taps at start, start + dilation, ...: how many lie in lo .. hi - 1, from tap *first on. */
+static inline int64_t ot_taps_between(int64_t start, int64_t dilation, int64_t kernel, int64_t lo, int64_t hi,
+                                      int64_t *first)
+{
+    const int64_t from = start < lo ? (lo - start + dilation - 1) / dilation : 0;
+    const int64_t to = start < hi ? (hi - start + dilation - 1) / dilation : 0;
+    *first = from;
+    return from >= kernel || to <= from ? 0 : (to < kernel ? to : kernel) - from;
+}
+
+/* The taps of a window that lie in the input: a box of them, so that a window far larger than its input costs no more
+ * than what it meets. */
+typedef struct ot_inside {
+    int64_t taps, first[OT_MAX_SPATIAL], count[OT_MAX_SPATIAL];
+} ot_inside;
+
+ot_inside ot_window_inside(const ot_window *w, const int64_t *o);
+
+/* The place in the input's plane that the i-th of the taps inside the window at o reads; *tap: its number among all. */
+static inline int64_t ot_inside_place(const ot_window *w, const int64_t *o, const ot_inside *r, int64_t i, int64_t *tap)
+{
+    int64_t at = 0, plane = 1, taps = 1;
+    *tap = 0;
+    for (int d = w->spatial - 1; d >= 0; d--) {
+        const int64_t t = r->first[d] + i % r->count[d];
+        i /= r->count[d];
+        at += plane * (o[d] * w->stride[d] - w->pad[d] + t * w->dilation[d]);
+        plane *= w->in[d];
+        *tap += taps * t;
+        taps *= w->kernel[d];
+    }
+    return at;
+}
+
+/* NULL where kernels that look at every tap take the window, else why not: most of its taps meet padding. */
+const char *ot_window_declines(const ot_window *w);
+
 /* The place in the input's plane that tap t of the window at o reads; -1: padding. */
 static inline int64_t ot_window_place(const ot_window *w, const int64_t *o, const int64_t *t)
 {
@@ -80,7 +117,8 @@ void ot_conv_weights_double(const ot_run *r, const ot_conv_size *s, const double
 double ot_window_macs(const ot_tensor *places, const ot_tensor *w);
 /* As .macs: (X, W, ...) -> Y. */
 double ot_conv_macs(const ot_node *n, const ot_tensor *x, const ot_tensor *y);
-/* NULL where the float32 kernels take it, else why not. */
+/* NULL where the float32 kernels take types and ranks, and for convolutions the window too; else why not. */
+const char *ot_conv_types_decline(const ot_prep *p, const ot_fact *x, const ot_fact *w);
 const char *ot_conv_declines(const ot_prep *p, const ot_fact *x, const ot_fact *w);
 
 #endif

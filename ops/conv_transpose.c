@@ -166,12 +166,12 @@ static ot_status read_size_of_run(ot_conv_size *s, const ot_run *r)
 static const char *declines(const ot_prep *p)
 {
     ot_conv_size s;
-    const char *why = ot_conv_declines(p, p->x[x_of(p->node)], p->x[w_of(p->node)]);
+    const char *why = ot_conv_types_decline(p, p->x[x_of(p->node)], p->x[w_of(p->node)]);
     if (why)
         return why;
     if (read_size(&s, p->node, p->x[x_of(p->node)], p->x[w_of(p->node)]) != OT_OK)
         return "its attributes";
-    return ot_window_size(&s.win, s.win.in) == 0 ? "an empty tensor" : NULL;
+    return ot_window_size(&s.win, s.win.in) == 0 ? "an empty tensor" : ot_window_declines(&s.win);
 }
 
 static ot_status prepare(ot_prep *p, ot_conv_pass pass)

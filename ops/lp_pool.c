@@ -54,17 +54,14 @@ static double power(double x, double p)
         const struct lp *l = ctx;                                                                                      \
         const ot_window *w = &l->s.win;                                                                                \
         const int64_t size = ot_window_size(w, w->out), plane = ot_window_size(w, w->in);                              \
-        const int64_t taps = ot_window_size(w, w->kernel);                                                             \
-        int64_t o[OT_MAX_SPATIAL], t[OT_MAX_SPATIAL];                                                                  \
+        int64_t o[OT_MAX_SPATIAL], tap;                                                                                \
         for (int64_t i = from * size; i < to * size; i++) {                                                            \
             const T *x = (const T *)l->r->x[0].data + i / size * plane;                                                \
             double sum = 0;                                                                                            \
             ot_unravel(w->spatial, w->out, i % size, o);                                                               \
-            for (int64_t tap = 0; tap < taps; tap++) {                                                                 \
-                ot_unravel(w->spatial, w->kernel, tap, t);                                                             \
-                const int64_t at = ot_window_place(w, o, t);                                                           \
-                sum += at < 0 ? 0 : power((double)x[at], l->p);                                                        \
-            }                                                                                                          \
+            const ot_inside in = ot_window_inside(w, o);                                                               \
+            for (int64_t k = 0; k < in.taps; k++)                                                                      \
+                sum += power((double)x[ot_inside_place(w, o, &in, k, &tap)], l->p);                                    \
             ((T *)l->r->y[0].data)[i] = (T)(l->p == 1 ? sum : l->p == 2 ? sqrt(sum) : pow(sum, 1 / l->p));             \
         }                                                                                                              \
     }                                                                                                                  \
@@ -73,17 +70,16 @@ static double power(double x, double p)
         const struct lp *l = ctx;                                                                                      \
         const ot_window *w = &l->s.win;                                                                                \
         const int64_t size = ot_window_size(w, w->out), plane = ot_window_size(w, w->in);                              \
-        const int64_t taps = ot_window_size(w, w->kernel);                                                             \
         const T *dy = l->r->x[0].data, *y = l->r->x[2].data;                                                           \
-        int64_t o[OT_MAX_SPATIAL], t[OT_MAX_SPATIAL];                                                                  \
+        int64_t o[OT_MAX_SPATIAL], tap;                                                                                \
         for (int64_t i = from * size; i < to * size; i++) {                                                            \
             const T *x = (const T *)l->r->x[1].data + i / size * plane;                                                \
             T *dx = (T *)l->r->y[0].data + i / size * plane;                                                           \
             ot_unravel(w->spatial, w->out, i % size, o);                                                               \
-            for (int64_t tap = 0; tap < taps && y[i] != 0; tap++) {                                                    \
-                ot_unravel(w->spatial, w->kernel, tap, t);                                                             \
-                const int64_t at = ot_window_place(w, o, t);                                                           \
-                if (at >= 0 && x[at] != 0)                                                                             \
+            const ot_inside in = ot_window_inside(w, o);                                                               \
+            for (int64_t k = 0; k < in.taps && y[i] != 0; k++) {                                                       \
+                const int64_t at = ot_inside_place(w, o, &in, k, &tap);                                                \
+                if (x[at] != 0)                                                                                        \
                     dx[at] +=                                                                                          \
                         (T)((double)dy[i] * pow(fabs((double)x[at]) / (double)y[i], l->p - 1) * (x[at] < 0 ? -1 : 1)); \
             }                                                                                                          \

@@ -137,18 +137,15 @@ static void average_planes(void *ctx, int64_t from, int64_t to)
     const struct reference *f = ctx;
     const ot_window *w = &f->s.win;
     const int64_t size = ot_window_size(w, w->out), plane = ot_window_size(w, w->in);
-    const int64_t taps = ot_window_size(w, w->kernel);
     const double *x = f->r->x[0].data;
     double *y = f->r->y[0].data;
-    int64_t o[OT_MAX_SPATIAL], t[OT_MAX_SPATIAL];
+    int64_t o[OT_MAX_SPATIAL], tap;
     for (int64_t i = from * size; i < to * size; i++) {
         double sum = 0;
         ot_unravel(w->spatial, w->out, i % size, o);
-        for (int64_t tap = 0; tap < taps; tap++) {
-            ot_unravel(w->spatial, w->kernel, tap, t);
-            int64_t at = ot_window_place(w, o, t);
-            sum += at < 0 ? 0 : x[i / size * plane + at];
-        }
+        const ot_inside in = ot_window_inside(w, o);
+        for (int64_t k = 0; k < in.taps; k++)
+            sum += x[i / size * plane + ot_inside_place(w, o, &in, k, &tap)];
         y[i] = sum / ot_pool_divisor(&f->s, o);
     }
 }

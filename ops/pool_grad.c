@@ -69,19 +69,15 @@ static void average_planes(void *ctx, int64_t from, int64_t to)
     const struct reference *f = ctx;
     const ot_window *w = &f->s.win;
     const int64_t size = ot_window_size(w, w->out), plane = ot_window_size(w, w->in);
-    const int64_t taps = ot_window_size(w, w->kernel);
     const double *dy = f->r->x[0].data;
     double *dx = f->r->y[0].data;
-    int64_t o[OT_MAX_SPATIAL], t[OT_MAX_SPATIAL];
+    int64_t o[OT_MAX_SPATIAL], tap;
     for (int64_t i = from * size; i < to * size; i++) {
         ot_unravel(w->spatial, w->out, i % size, o);
         double share = dy[i] / ot_pool_divisor(&f->s, o);
-        for (int64_t tap = 0; tap < taps; tap++) {
-            ot_unravel(w->spatial, w->kernel, tap, t);
-            int64_t at = ot_window_place(w, o, t);
-            if (at >= 0)
-                dx[i / size * plane + at] += share;
-        }
+        const ot_inside in = ot_window_inside(w, o);
+        for (int64_t k = 0; k < in.taps; k++)
+            dx[i / size * plane + ot_inside_place(w, o, &in, k, &tap)] += share;
     }
 }
 

@@ -8,23 +8,14 @@ static bool is_global(const ot_node *n)
     return strncmp(n->op->name, "Global", 6) == 0;
 }
 
-#define FREE_TAPS 65536 /* a window of more must lie within the input for an eighth */
-
-/* A window far larger than its input is padding for the most part, and would take for ever. */
 static ot_status check_taps(const ot_window *w)
 {
-    int64_t taps = 1, plane = 1, most;
-    for (int d = 0; d < w->spatial; d++) {
-        if (ot_is_symbol(w->in[d]))
-            return OT_OK;
+    int64_t taps = 1, plane = 1;
+    for (int d = 0; d < w->spatial; d++)
         if (__builtin_mul_overflow(taps, w->kernel[d], &taps) ||
-            __builtin_mul_overflow(plane, w->in[d] ? w->in[d] : 1, &plane))
+            (!ot_is_symbol(w->in[d]) && __builtin_mul_overflow(plane, w->in[d] ? w->in[d] : 1, &plane)))
             return ot_fail(OT_EUNSUPPORTED, "a window or plane of more than 2^63 elements");
-    }
-    if (__builtin_mul_overflow(plane, 8, &most) || taps <= FREE_TAPS || taps <= most)
-        return OT_OK;
-    return ot_fail(OT_EUNSUPPORTED, "a window of %lld elements over a plane of %lld", (long long)taps,
-                   (long long)plane);
+    return OT_OK;
 }
 
 ot_status ot_pool_rule(ot_infer *c, const ot_fact *x, ot_fact *y)
@@ -97,6 +88,9 @@ ot_status ot_pool_prepare(ot_prep *p, const ot_fact *x)
 
 const char *ot_pool_declines(const ot_prep *p, const ot_fact *x)
 {
+    ot_pool_size s;
+    ot_tensor t = { .dtype = x->dtype, .rank = x->rank };
+    memcpy(t.dim, x->dim, sizeof(t.dim));
     if (x->dtype != OT_FLOAT)
         return "only for float32";
     if (x->rank > 5 && !is_global(p->node))
@@ -104,7 +98,9 @@ const char *ot_pool_declines(const ot_prep *p, const ot_fact *x)
     for (int d = 0; d < x->rank; d++)
         if (x->dim[d] == 0)
             return "an empty tensor";
-    return NULL;
+    if (is_global(p->node))
+        return NULL;
+    return ot_pool_read(&s, p->node, &t) == OT_OK ? ot_window_declines(&s.win) : "its attributes";
 }
 
 ot_status ot_pool_grad_rule(ot_infer *c)
@@ -127,12 +123,8 @@ double ot_pool_divisor(const ot_pool_size *s, const int64_t *o)
     const ot_window *w = &s->win;
     double n = 1;
     for (int d = 0; d < w->spatial; d++) {
-        int64_t lo = s->count_pad ? -w->pad[d] : 0, hi = w->in[d] + (s->count_pad ? w->pad_end[d] : 0), inside = 0;
-        for (int64_t t = 0; t < w->kernel[d]; t++) {
-            int64_t i = o[d] * w->stride[d] - w->pad[d] + t * w->dilation[d];
-            inside += i >= lo && i < hi;
-        }
-        n *= (double)inside;
+        int64_t lo = s->count_pad ? -w->pad[d] : 0, hi = w->in[d] + (s->count_pad ? w->pad_end[d] : 0), first;
+        n *= (double)ot_taps_between(o[d] * w->stride[d] - w->pad[d], w->dilation[d], w->kernel[d], lo, hi, &first);
     }
     return n;
 }
@@ -140,14 +132,12 @@ double ot_pool_divisor(const ot_pool_size *s, const int64_t *o)
 int64_t ot_pool_winner(const ot_pool_size *s, const ot_tensor *x, int64_t plane, const int64_t *o)
 {
     const ot_window *w = &s->win;
-    const int64_t size = ot_window_size(w, w->in), taps = ot_window_size(w, w->kernel);
-    int64_t t[OT_MAX_SPATIAL], winner = -1;
+    const int64_t size = ot_window_size(w, w->in);
+    const ot_inside in = ot_window_inside(w, o);
+    int64_t winner = -1, tap;
     double best = -INFINITY;
-    for (int64_t tap = 0; tap < taps; tap++) {
-        ot_unravel(w->spatial, w->kernel, tap, t);
-        int64_t at = ot_window_place(w, o, t);
-        if (at < 0)
-            continue;
+    for (int64_t k = 0; k < in.taps; k++) {
+        int64_t at = ot_inside_place(w, o, &in, k, &tap);
         double v = ot_pool_get(x, plane * size + at);
         if (winner < 0 || v > best || (isnan(v) && !isnan(best))) {
             winner = at;

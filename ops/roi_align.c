@@ -7,7 +7,10 @@
 #include <math.h>
 #include <string.h>
 
-#define MOST_POINTS 65536 /* along one side of a bin */
+#define MOST_POINTS   65536               /* along one side of a bin */
+#define BIN_POINTS    1024                /* of a bin that are read in any case */
+#define REGION_POINTS ((double)(1 << 20)) /* likewise of a region; one of more has at most four an element of a plane  \
+                                           */
 
 static ot_status align_rule(const ot_infer *c, int at_x, ot_fact *y)
 {
@@ -153,6 +156,11 @@ static ot_status check_regions(const align *a)
         const double h = (v[3] - v[1]) * a->scale / (double)a->out_h, w = (v[2] - v[0]) * a->scale / (double)a->out_w;
         if (!(fabs(h) < MOST_POINTS && fabs(w) < MOST_POINTS) || a->ratio >= MOST_POINTS || !isfinite(v[0] + v[1]))
             return ot_fail(OT_EDATA, "region %lld has bins of %g x %g", (long long)i, h, w);
+        const double points = a->ratio > 0 ? (double)(a->ratio * a->ratio) : fmax(ceil(h), 1) * fmax(ceil(w), 1);
+        const double all = points * (double)a->out_h * (double)a->out_w, plane = (double)(a->height * a->width);
+        if (points > BIN_POINTS && all > REGION_POINTS && all > 4 * plane)
+            return ot_fail(OT_EUNSUPPORTED, "region %lld has bins of %g x %g, read at %g points each", (long long)i, h,
+                           w, points);
     }
     return OT_OK;
 }

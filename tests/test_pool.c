@@ -6,6 +6,10 @@
         .dtype = OT_FLOAT, .rank = 3, .dim = { 1, 1, n }, OP_VALUES(__VA_ARGS__)                                       \
     }
 
+/* Most of a window is padding. */
+#define BIG  (1 << 30)
+#define VAST LIST("kernel_shape", 40, 41), LIST("strides", 13, 11), LIST("pads", 39, 40, 39, 38)
+
 static const op_case max_rows[] = {
     { .op = "MaxPool", .attrs = OT_ATTRS(LIST("kernel_shape", 2, 2)), .in = { OP_XD(OP_SPREAD, 2, 3, 5, 7) } },
     { .op = "MaxPool",
@@ -41,6 +45,11 @@ static const op_case max_rows[] = {
       .in = { { .dtype = OT_INT8, OP_DIMS(1, 1, 2, 3), OP_VALUES(-3, -5, 7, -4, -9, 2) } },
       .n_out = 2,
       OP_WANT(-3, 7) },
+    { .op = "MaxPool", .attrs = OT_ATTRS(VAST), .in = { OP_XD(OP_SPREAD, 1, 2, 5, 4) }, .n_out = 2 },
+    { .op = "MaxPool",
+      .attrs = OT_ATTRS(LIST("kernel_shape", BIG, BIG, BIG), LIST("pads", BIG, BIG, BIG, BIG, BIG, BIG)),
+      .in = { OP_F(1, 1, 3, 3, 3) },
+      .fails = "more than 2^63" },
     { .op = "MaxPool", .in = { OP_F(1, 1, 3) }, .fails = "kernel_shape" },
     { .op = "MaxPool", .attrs = OT_ATTRS(LIST("kernel_shape", 4)), .in = { OP_F(1, 1, 3) }, .fails = "does not fit" },
     { .op = "MaxPool",
@@ -81,6 +90,10 @@ static const op_case average_rows[] = {
       .opset = 7,
       .attrs = OT_ATTRS(LIST("kernel_shape", 2, 1, 2)),
       .in = { OP_X(1, 2, 3, 2, 4) } },
+    { .op = "AveragePool", .attrs = OT_ATTRS(VAST), .in = { OP_X(1, 2, 5, 4) } },
+    { .op = "AveragePool",
+      .attrs = OT_ATTRS(VAST, OT_INT("count_include_pad", 1), LIST("dilations", 1, 2), OT_INT("ceil_mode", 1)),
+      .in = { OP_X(1, 2, 5, 7) } },
     { .op = "AveragePoolGrad",
       .attrs = OT_ATTRS(LIST("kernel_shape", 2), LIST("pads", 1, 1)),
       .in = { OP_X(1, 2, 6), OP_F(1, 2, 5) } },
@@ -107,6 +120,7 @@ static const op_case lp_rows[] = {
       .in = { OP_X(1, 2, 5) } },
     { .op = "LpPool", .attrs = OT_ATTRS(LIST("kernel_shape", 2)), .in = { VALUES(3, -3, 4, 0) }, OP_WANT(5, 4) },
     { .op = "LpPool", .attrs = OT_ATTRS(LIST("kernel_shape", 1, 2, 2)), .in = { OP_X(1, 1, 2, 3, 3) } },
+    { .op = "LpPool", .attrs = OT_ATTRS(VAST), .in = { OP_X(1, 2, 5, 4) } },
     { .op = "LpPool",
       .attrs = OT_ATTRS(LIST("kernel_shape", 2), OT_INT("p", 0)),
       .in = { OP_F(1, 1, 3) },
