@@ -1,5 +1,7 @@
 /* Clip: y = min(max(x, lo), hi) with optional scalars lo and hi; before opset 11 they are attributes.
- * ClipGrad: (dy, x, lo, hi) -> dy where lo <= x <= hi, else 0, as in PyTorch.  Backward reads x. */
+ * ClipGrad: (dy, x, lo, hi) -> dy where lo <= x <= hi, else 0, as in PyTorch.  Backward reads x.
+ * ClipBoundGrad: (dy, x, lo, hi) -> the sum of dy where y is hi (`upper` is 1), max(x, lo) > hi, or where it is lo, x <
+ * lo <= hi. */
 #include "kernels/rows.h"
 #include "run.h"
 
@@ -13,7 +15,8 @@ static ot_status clip_infer_at(ot_infer *c, int first)
     for (int i = first; i < c->n_in; i++) {
         if (!c->x[i])
             continue;
-        bool scalar = c->x[i]->rank == 0 || (c->x[i]->rank == 1 && c->x[i]->dim[0] == 1);
+        const ot_dim length = c->x[i]->rank == 1 ? c->x[i]->dim[0] : 1;
+        bool scalar = (c->x[i]->rank == 0 || c->x[i]->rank == 1) && (length == 1 || ot_is_symbol(length));
         if (c->x[i]->dtype != t || !scalar)
             return ot_fail(OT_ESHAPE, "bound %d is %s%s, wanted is a scalar of %s", i, ot_dtype_name(c->x[i]->dtype),
                            OT_DIMS(c->x[i]->rank, c->x[i]->dim), ot_dtype_name(t));
@@ -100,9 +103,13 @@ static ot_status clip_reference(const ot_run *r)
 
 static void clip_differentiate(ot_build *b)
 {
-    if (ot_wants(b, 1) || ot_wants(b, 2))
-        ot_build_fail(b, ot_fail(OT_ENOGRAD, "the gradient of a bound of Clip is not known"));
-    ot_give(b, 0, OT_EMIT(b, "ClipGrad", ot_dy(b, 0), ot_x(b, 0), ot_x(b, 1), ot_x(b, 2)));
+    for (int i = 1; i < 3; i++)
+        if (ot_wants(b, i))
+            ot_give(b, i,
+                    OT_EMIT_WITH(b, "ClipBoundGrad", OT_ATTRS(OT_INT("upper", i - 1)), ot_dy(b, 0), ot_x(b, 0),
+                                 ot_x(b, 1), ot_x(b, 2)));
+    if (ot_wants(b, 0))
+        ot_give(b, 0, OT_EMIT(b, "ClipGrad", ot_dy(b, 0), ot_x(b, 0), ot_x(b, 1), ot_x(b, 2)));
 }
 
 #define GRAD_LOOP(T)                                                                                                   \
@@ -136,6 +143,51 @@ static void grad_differentiate(ot_build *b) /* linear in dy; constant almost eve
 {
     ot_give(b, 0, OT_EMIT(b, "ClipGrad", ot_dy(b, 0), ot_x(b, 1), ot_x(b, 2), ot_x(b, 3)));
 }
+
+/* ---- ClipBoundGrad -------------------------------------------------------------------------------------------------
+ */
+
+static int bound_input(const ot_node *n)
+{
+    return ot_attr_int(n, "upper", 0) ? 3 : 2;
+}
+
+static ot_status bound_infer(ot_infer *c)
+{
+    const int i = bound_input(c->node);
+    OT_TRY(clip_grad_infer(c));
+    OT_TRY(ot_rank_between(c, i, 0, 1));
+    ot_set_shape(&c->y[0], c->x[i]->dtype, c->x[i]->rank, c->x[i]->dim);
+    return OT_OK;
+}
+
+#define BOUND_SUM(T)                                                                                                   \
+    {                                                                                                                  \
+        const T *dy = r->x[0].data, *x = r->x[1].data;                                                                 \
+        const T lo = (T)bound_of(r, 2, -(double)INFINITY), hi = (T)bound_of(r, 3, (double)INFINITY);                   \
+        for (int64_t i = 0; i < n; i++)                                                                                \
+            if (upper ? (x[i] < lo ? lo : x[i]) > hi : x[i] < lo && lo <= hi)                                          \
+                sum += (double)dy[i];                                                                                  \
+        *(T *)r->y[0].data = (T)sum;                                                                                   \
+    }
+
+static ot_status bound_run(const ot_run *r)
+{
+    const int64_t n = ot_tensor_count(&r->x[1]);
+    const bool upper = bound_input(r->node) == 3;
+    double sum = 0;
+    if (r->y[0].dtype == OT_DOUBLE)
+        BOUND_SUM(double)
+    else
+        BOUND_SUM(float)
+    return OT_OK;
+}
+
+static const ot_kernel bound_kernels[] = {
+    { .name = "float", .declines = ot_float32_only, .run = bound_run },
+    { .name = "reference", .run = bound_run, .in_double = true },
+    { 0 },
+};
 
 static const ot_kernel clip_kernels[] = {
     { .name = "rows", .declines = rows_decline, .run = clip_fast },
@@ -174,3 +226,14 @@ const ot_op ot_op_ClipGrad = { .domain = OT_INTERNAL,
                                .grad = grad_differentiate,
                                .cpu = grad_kernels,
                                .in_place = 3 };
+
+const ot_op ot_op_ClipBoundGrad = { .domain = OT_INTERNAL,
+                                    .name = "ClipBoundGrad",
+                                    .since = 1,
+                                    .until = 1,
+                                    .min_in = 2,
+                                    .max_in = 4,
+                                    .min_out = 1,
+                                    .max_out = 1,
+                                    .infer = bound_infer,
+                                    .cpu = bound_kernels };

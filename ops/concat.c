@@ -77,22 +77,52 @@ static ot_status concat_run(const ot_run *r)
     return OT_OK;
 }
 
+/* Room for `n` values of a builder; NULL after an error, which sticks. */
+static ot_val *list_of(ot_build *b, int n)
+{
+    ot_val *v = ot_calloc((size_t)n + 1, sizeof(*v));
+    if (!v)
+        ot_build_fail(b, OT_ENOMEM);
+    return v;
+}
+
+#define MOST_PARTS 31 /* bits of .shape_only after dy */
+
+/* Many inputs: all the parts at once, by a Split at their sizes. */
+static void split_dy(ot_build *b, int axis)
+{
+    const int n = ot_the_node(b)->n_in;
+    ot_val *v = list_of(b, n);
+    for (int i = 0; v && i < n; i++)
+        v[i] = OT_EMIT_WITH(b, "Shape", OT_ATTRS(OT_INT("start", axis), OT_INT("end", axis + 1)), ot_x(b, i));
+    if (v) {
+        const ot_val in[] = { ot_dy(b, 0), ot_emit(b, "Concat", OT_ATTRS(OT_INT("axis", 0)), n, v) };
+        ot_emit_outputs(b, "Split", OT_ATTRS(OT_INT("axis", axis)), 2, in, n, v);
+        for (int i = 0; i < n; i++)
+            ot_give(b, i, v[i]);
+    }
+    ot_free(v);
+}
+
 static void concat_differentiate(ot_build *b)
 {
     const ot_node *n = ot_the_node(b);
-    ot_val in[65] = { ot_dy(b, 0) };
+    ot_val in[MOST_PARTS + 1] = { ot_dy(b, 0) };
     int axis;
     ot_status st = concat_axis(&axis, n, ot_fact_of(b, ot_x(b, 0))->rank);
-    if (st != OT_OK)
+    if (st != OT_OK) {
         ot_build_fail(b, st);
-    for (int i = 0; i < n->n_in && i < 64; i++) {
+        return;
+    }
+    if (n->n_in > MOST_PARTS) {
+        split_dy(b, axis);
+        return;
+    }
+    for (int i = 0; i < n->n_in; i++) {
         in[i + 1] = ot_x(b, i);
         if (ot_wants(b, i))
             ot_give(b, i, ot_emit(b, "ConcatPart", OT_ATTRS(OT_INT("axis", axis)), i + 2, in));
     }
-    for (int i = 64; i < n->n_in; i++)
-        if (ot_wants(b, i))
-            ot_build_fail(b, ot_fail(OT_ENOGRAD, "the gradient of a Concat of more than 64 inputs is not known"));
 }
 
 static int view_of_one(const ot_prep *p)
@@ -170,24 +200,43 @@ static ot_dim equal_part(ot_infer *c, ot_dim whole, int n, int k)
     return left < 0 ? 0 : left < part ? left : part;
 }
 
+/* How many sizes there are; -1: not known. */
+static ot_status split_sizes(const ot_infer *c, int64_t *n)
+{
+    const ot_fact *f = c->x[1];
+    OT_TRY(ot_rank_between(c, 1, 0, 1));
+    if (f->dtype != OT_INT64 && f->dtype != OT_INT32)
+        return ot_fail(OT_ESHAPE, "input 1 is %s, wanted is int64", ot_dtype_name(f->dtype));
+    *n = f->value ? f->n_value : c->constant[1] ? ot_tensor_count(c->constant[1]) : -1;
+    return OT_OK;
+}
+
+/* Size k of those that are known: a fact does not carry many. */
+static ot_dim split_size(const ot_infer *c, int k)
+{
+    return c->x[1]->value ? c->x[1]->value[k] : ot_known_element(ot_tensor_get_int(c->constant[1], k));
+}
+
 static ot_status split_infer(ot_infer *c)
 {
     const ot_fact *x = c->x[0];
-    ot_dim size[OT_MAX_VALUE], sum = 0;
-    int axis, n;
+    ot_dim sum = 0;
+    int64_t n = 0;
+    int axis;
     OT_TRY(ot_rank_between(c, 0, 1, OT_MAX_RANK));
     OT_TRY(ot_axis(&axis, ot_attr_int(c->node, "axis", 0), x->rank));
-    OT_TRY(ot_known_ints(c, 1, OT_MAX_VALUE, size, &n));
     bool equal = c->n_in < 2 || !c->x[1];
+    if (!equal)
+        OT_TRY(split_sizes(c, &n));
     int64_t parts = ot_attr_int(c->node, "num_outputs", c->n_out);
     if (equal && parts != c->n_out)
         return ot_fail(OT_EMODEL, "num_outputs is %lld, there are %d", (long long)parts, c->n_out);
     if (!equal && n >= 0 && n != c->n_out)
-        return ot_fail(OT_EMODEL, "%d sizes for %d outputs", n, c->n_out);
+        return ot_fail(OT_EMODEL, "%lld sizes for %d outputs", (long long)n, c->n_out);
     for (int k = 0; k < c->n_out; k++) {
         ot_dim dim[OT_MAX_RANK];
         memcpy(dim, x->dim, sizeof(dim));
-        dim[axis] = equal ? equal_part(c, x->dim[axis], c->n_out, k) : n < 0 ? ot_dim_unknown(c) : size[k];
+        dim[axis] = equal ? equal_part(c, x->dim[axis], c->n_out, k) : n < 0 ? ot_dim_unknown(c) : split_size(c, k);
         if (dim[axis] < 0 && !ot_is_symbol(dim[axis]))
             return ot_fail(OT_ESHAPE, "size %d is %lld", k, (long long)dim[axis]);
         sum = ot_dim_add(c, sum, dim[axis]);
@@ -221,14 +270,12 @@ static ot_status split_run(const ot_run *r)
 static void split_differentiate(ot_build *b)
 {
     const ot_node *n = ot_the_node(b);
-    ot_val part[64];
-    if (n->n_out > 64) {
-        ot_build_fail(b, ot_fail(OT_ENOGRAD, "the gradient of a Split into more than 64 parts is not known"));
-        return;
-    }
-    for (int k = 0; k < n->n_out; k++)
+    ot_val *part = list_of(b, n->n_out);
+    for (int k = 0; part && k < n->n_out; k++)
         part[k] = ot_dy(b, k) != OT_NONE ? ot_dy(b, k) : OT_EMIT(b, "ZerosLike", ot_y(b, k));
-    ot_give(b, 0, ot_emit(b, "Concat", OT_ATTRS(OT_INT("axis", ot_attr_int(n, "axis", 0))), n->n_out, part));
+    if (part)
+        ot_give(b, 0, ot_emit(b, "Concat", OT_ATTRS(OT_INT("axis", ot_attr_int(n, "axis", 0))), n->n_out, part));
+    ot_free(part);
 }
 
 /* Sizes were an attribute before opset 13. */
@@ -237,12 +284,15 @@ static void split_normalise(ot_build *b)
     const ot_node *n = ot_the_node(b);
     int count;
     const int64_t *sizes = ot_attr_ints(n, "split", &count);
-    if (n->opset >= 13 || !sizes || n->n_in != 1 || n->n_out > 64)
+    if (n->opset >= 13 || !sizes || n->n_in != 1)
         return;
-    ot_val out[64], in[2] = { ot_x(b, 0), ot_const_ints(b, count, sizes) };
-    ot_emit_outputs(b, "Split", OT_ATTRS(OT_INT("axis", ot_attr_int(n, "axis", 0))), 2, in, n->n_out, out);
-    for (int k = 0; k < n->n_out; k++)
+    ot_val *out = list_of(b, n->n_out);
+    const ot_val in[2] = { ot_x(b, 0), ot_const_ints(b, count, sizes) };
+    if (out)
+        ot_emit_outputs(b, "Split", OT_ATTRS(OT_INT("axis", ot_attr_int(n, "axis", 0))), 2, in, n->n_out, out);
+    for (int k = 0; out && k < n->n_out; k++)
         ot_becomes(b, k, out[k]);
+    ot_free(out);
 }
 
 static const ot_kernel split_kernels[] = {

@@ -1,7 +1,8 @@
 /* Reductions over axes: ReduceSum, Mean, Max, Min, Prod, L1, L2, LogSum, LogSumExp, SumSquare.  Axes were an attribute
  * before opset 13 (ReduceSum) and 18 (the others); none means all, or no reduction with noop_with_empty_axes.
  * Sums run in double, in the order of the elements, whatever the number of threads.
- * Backward: Sum and Mean need the shape of x only; Max and Min share the gradient evenly among equal winners. */
+ * Backward: Sum and Mean need the shape of x only; Max and Min share the gradient evenly among equal winners; Prod
+ * reads x, which may hold zeros. */
 #include "axes.h"
 #include "kernels/rows.h"
 #include "strided.h"
@@ -394,10 +395,11 @@ static void sum_square_differentiate(ot_build *b)
     ot_give(b, 0, OT_EMIT(b, "Mul", ot_x(b, 0), spread(b, twice)));
 }
 
-static void prod_differentiate(ot_build *b) /* y / x: not defined where x is 0 */
+static void prod_differentiate(ot_build *b)
 {
-    ot_val whole = spread(b, OT_EMIT(b, "Mul", ot_dy(b, 0), ot_y(b, 0)));
-    ot_give(b, 0, OT_EMIT(b, "Div", whole, ot_x(b, 0)));
+    const ot_attr *noop =
+        OT_ATTRS(OT_INT("noop_with_empty_axes", ot_attr_int(ot_the_node(b), "noop_with_empty_axes", 0)));
+    ot_give(b, 0, OT_EMIT_WITH(b, "ReduceProdGrad", noop, ot_x(b, 0), ot_x(b, 1), ot_dy(b, 0)));
 }
 
 static void reduce_normalise(ot_build *b)
@@ -405,6 +407,65 @@ static void reduce_normalise(ot_build *b)
     if (ot_the_node(b)->n_in == 1)
         ot_list_to_input(b, "axes");
 }
+
+/* ---- ReduceProdGrad -------------------------------------------------------------------------------------------------
+ */
+
+/* (x, axes, dy) -> dx: dy times the product of the other elements, those before it and those behind, so that zeros are
+ * no matter. */
+#define PROD_GRAD(T)                                                                                                   \
+    static void prod_range_##T(void *ctx, int64_t from, int64_t to)                                                    \
+    {                                                                                                                  \
+        const fold *f = ctx;                                                                                           \
+        for (int64_t i = from; i < to; i++) {                                                                          \
+            const int64_t base = place_of(f->kept, f->kept_dim, f->kept_stride, i);                                    \
+            const T *x = (const T *)f->r->x[0].data + base;                                                            \
+            T *dx = (T *)f->r->y[0].data + base;                                                                       \
+            double before = 1, behind = (double)((const T *)f->r->x[2].data)[i];                                       \
+            for (int64_t k = 0; k < f->count; k++) {                                                                   \
+                const int64_t at = place_of(f->inner, f->dim, f->stride, k);                                           \
+                dx[at] = (T)before;                                                                                    \
+                before *= (double)x[at];                                                                               \
+            }                                                                                                          \
+            for (int64_t k = f->count - 1; k >= 0; k--) {                                                              \
+                const int64_t at = place_of(f->inner, f->dim, f->stride, k);                                           \
+                dx[at] = (T)((double)dx[at] * behind);                                                                 \
+                behind *= (double)x[at];                                                                               \
+            }                                                                                                          \
+        }                                                                                                              \
+    }
+PROD_GRAD(float)
+PROD_GRAD(double)
+
+static ot_status prod_grad_run(const ot_run *r)
+{
+    fold f;
+    OT_TRY(fold_of(&f, r));
+    const int64_t results = f.count ? ot_tensor_count(&r->x[0]) / f.count : 0;
+    if (results != ot_tensor_count(&r->x[2]) && ot_tensor_count(&r->x[0]) > 0)
+        return ot_fail(OT_ESHAPE, "%lld gradients of %lld products", (long long)ot_tensor_count(&r->x[2]),
+                       (long long)results);
+    ot_for_ranges(r, results, OT_GRAIN / (f.count + 1) + 1,
+                  r->y[0].dtype == OT_DOUBLE ? prod_range_double : prod_range_float, &f);
+    return OT_OK;
+}
+
+static const ot_kernel prod_grad_kernels[] = {
+    { .name = "float", .declines = ot_float32_only, .run = prod_grad_run },
+    { .name = "reference", .run = prod_grad_run, .in_double = true },
+    { 0 },
+};
+
+const ot_op ot_op_ReduceProdGrad = { .domain = OT_INTERNAL,
+                                     .name = "ReduceProdGrad",
+                                     .since = 1,
+                                     .until = 1,
+                                     .min_in = 1,
+                                     .max_in = 3,
+                                     .min_out = 1,
+                                     .max_out = 1,
+                                     .infer = ot_same_shape,
+                                     .cpu = prod_grad_kernels };
 
 /* ---- MeanScale ------------------------------------------------------------------------------------------------------
  */

@@ -51,6 +51,7 @@ add_executable(onnxtune-tests
     tests/test_loader.c
     tests/test_loss.c
     tests/test_macs.c
+    tests/test_many.c
     tests/test_metadata.c
     tests/test_model.c
     tests/test_movement.c

@@ -70,11 +70,22 @@ static const op_case unary_rows[] = {
     { 0 },
 };
 
+#define BOUND(v)                                                                                                       \
+    {                                                                                                                  \
+        .dtype = OT_FLOAT, .grad = true, .rank = 0, OP_VALUES(v)                                                       \
+    }
+
 static const op_case clip_rows[] = {
     { .op = "Clip",
       .in = { OP_X(3, 4), { .dtype = OT_FLOAT, OP_VALUES(-0.5) }, { .dtype = OT_FLOAT, OP_VALUES(0.6) } } },
     { .op = "Clip", .in = { OP_X(3, 4), OP_ABSENT, { .dtype = OT_FLOAT, OP_VALUES(0.6) } } },
     { .op = "Clip", .in = { OP_X(3, 4) } },
+    { .op = "Clip", .in = { OP_X(3, 4), BOUND(-0.53), BOUND(0.61) } },
+    { .op = "Clip", .in = { OP_X(3, 4), BOUND(-0.53) } },
+    { .op = "Clip", .in = { OP_X(3, 4), OP_ABSENT, BOUND(0.61) } },
+    { .op = "Clip", .in = { OP_X_SCALAR, { .dtype = OT_FLOAT, .grad = true, OP_DIMS(1), OP_VALUES(2) } } },
+    { .op = "Clip", .in = { OP_X(0, 4), BOUND(-0.53), BOUND(0.61) } },
+    { .op = "Clip", .in = { OP_X(3, 4), BOUND(0.61), BOUND(-0.53) } }, /* all are max */
     { .op = "Clip", .opset = 6, .attrs = OT_ATTRS(OT_REAL("min", 0), OT_REAL("max", 6)), .in = { OP_X(5) } },
     { .op = "Clip", .opset = 6, .attrs = OT_ATTRS(OT_REAL("max", 0.5)), .in = { OP_X(5) } },
     { .op = "Clip",

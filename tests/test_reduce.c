@@ -16,6 +16,12 @@
         .dtype = OT_INT64, .constant = true, .rank = 1                                                                 \
     }
 
+/* Rows with no zero, one, two and all. */
+#define ZEROS                                                                                                          \
+    {                                                                                                                  \
+        .dtype = OT_FLOAT, .grad = true, OP_DIMS(4, 3), OP_VALUES(2, -3, 1, 0.5, 0, -4, 0, 3, 0, 0, 0, 0)              \
+    }
+
 static const op_case reduce_rows[] = {
     { .op = "ReduceSum", .in = { OP_X(2, 3, 4) }, OP_WANT_DIM(1, 1, 1) },
     { .op = "ReduceSum", .in = { SIX(1, 2, 3, 4, 5, 6), OP_SHAPE(1) }, OP_WANT(6, 15), OP_WANT_DIM(2, 1) },
@@ -54,6 +60,13 @@ static const op_case reduce_rows[] = {
     { .op = "ReduceMax", .in = { { .dtype = OT_FLOAT, OP_DIMS(3), OP_VALUES(1, NAN, 2) } }, OP_WANT(NAN) },
     { .op = "ReduceMin", .in = { OP_XD(OP_SPREAD, 3, 4), OP_SHAPE(1) }, OP_WANT_DIM(3, 1) },
     { .op = "ReduceProd", .in = { OP_X(2, 3), OP_SHAPE(1) }, OP_WANT_DIM(2, 1) },
+    { .op = "ReduceProd", .attrs = OT_ATTRS(FLAT), .in = { OP_X(2, 3, 2), OP_SHAPE(0, -1) }, OP_WANT_DIM(3) },
+    { .op = "ReduceProd", .in = { OP_X(0, 3), OP_SHAPE(1) } },
+    { .op = "ReduceProd", .in = { ZEROS }, OP_WANT(0) },
+    { .op = "ReduceProd", .in = { ZEROS, OP_SHAPE(1) }, OP_WANT(-6, 0, 0, 0) },
+    { .op = "ReduceProd", .attrs = OT_ATTRS(FLAT), .in = { ZEROS, OP_SHAPE(0) }, OP_WANT(0, 0, 0) },
+    { .op = "ReduceProd", .attrs = OT_ATTRS(OT_INT("noop_with_empty_axes", 1)), .in = { ZEROS } },
+    { .op = "ReduceProd", .opset = 11, .in = { ZEROS }, OP_WANT(0) },
     { .op = "ReduceProd", .in = { { .dtype = OT_INT64, OP_DIMS(3), OP_VALUES(5, -2, 4) } }, OP_WANT(-40) },
     { .op = "ReduceL1", .attrs = OT_ATTRS(FLAT), .in = { OP_X(2, 3), OP_SHAPE(1) } },
     { .op = "ReduceL2", .attrs = OT_ATTRS(FLAT), .in = { OP_X(2, 3), OP_SHAPE(0) } },
