@@ -455,6 +455,12 @@ typedef struct ot_dataset {
      * The function may be NULL. */
     const char *(*name)(void *ctx, int split, int64_t index);
     void (*close)(void *ctx); /* may be NULL */
+    /* Of text alone (ot_text_open), which comes in whole batches: load and label are not called, a count is of
+     * characters or windows, and what a batch looks like is said by ot_batch. */
+    struct ot_corpus *text;
+    bool each, batch_first; /* as ot_text_options */
+    int64_t steps;          /* of a usual batch */
+    uint64_t mark;          /* another one for other text, vocabulary or batches */
 } ot_dataset;
 
 /* Calls d->close, if there is one; NULL is fine. */
@@ -497,6 +503,62 @@ typedef struct ot_folder_options {
  * OT_EDATA: more than 1 % are bad, or there are none; OT_EIO; OT_EARG: an option.  Close with ot_dataset_close. */
 OT_API ot_status ot_folder_open(ot_dataset **out, const char *dir, const ot_folder_options *o);
 
+/* ---- Text: characters as a data set ---- */
+
+/* How text becomes batches.  A model that carries a state from run to run reads it as a stream: as many rows as a batch
+ * has, each going on where it ended.  Others see windows of a fixed length. */
+typedef struct ot_text_options {
+    bool lower;             /* capital letters become small ones */
+    int64_t min_count;      /* a character that is rarer becomes <unk>; 1: all are kept */
+    const char *vocabulary; /* as the metadata "onnxtune.vocab"; NULL: from the text, by min_count */
+    const char *valid;      /* a file that validates; NULL: a share of the text */
+    double valid_fraction;  /* of a stream the end, else windows by chance; below 0: .18 of a stream, .2 of windows */
+
+    bool stream;      /* the model has a state */
+    bool each;        /* each character has a label, the one that follows; else the last one of a window */
+    bool batch_first; /* tokens are [N, T] */
+    int64_t steps;    /* characters of a window; of a stream: of each batch, 0: as bptt says */
+    int64_t stride;   /* from a window to the next; 0: steps with `each`, else 1 */
+    int64_t bptt;     /* of a stream: about so many characters a batch.  Their number is drawn: normal of deviation 5
+                         around bptt (95 %) or half of it (5 %), 5 at least; an epoch ends after text / bptt - 1 batches */
+    uint64_t seed;
+} ot_text_options;
+#define OT_TEXT_INIT                                                                                                   \
+    {                                                                                                                  \
+        .min_count = 1, .valid_fraction = -1, .bptt = 8, .seed = 42                                                    \
+    }
+
+/* What m reads: stream, each and steps from its inputs and outputs (inputs behind the first are states, outputs behind
+ * the first what becomes of them, in order); lower, batch_first and vocabulary from its metadata, where it has them (a
+ * pointer into m).  OT_EDATA: metadata that is none. */
+OT_API ot_status ot_text_options_from_model(ot_text_options *o, const ot_model *m);
+/* The vocabulary of a file by lower and min_count, as JSON; *n: its entries.  Free with ot_text_free. */
+OT_API ot_status ot_text_vocabulary(char **out, int64_t *n, const char *path, const ot_text_options *o);
+/* A file of UTF-8 text as a data set whose classes are the vocabulary.  OT_EIO; OT_EDATA: no UTF-8 (with the byte), no
+ * text, a character that the vocabulary lacks; OT_EARG: an option.  Close with ot_dataset_close. */
+OT_API ot_status ot_text_open(ot_dataset **out, const char *path, const ot_text_options *o);
+/* Notes vocabulary and spelling in m's metadata: "onnxtune.vocab" and "onnxtune.text". */
+OT_API ot_status ot_text_describe(ot_model *m, const ot_dataset *d);
+
+typedef struct ot_generate_options {
+    const char *prompt; /* NULL: one character, a line's end where the model knows it */
+    int64_t length;     /* characters to make */
+    double temperature; /* divides the scores; 0: always the likeliest */
+    uint64_t seed;
+    int threads;
+    size_t memory;
+    /* Gets the characters one by one, not the prompt; false stops: OT_ESTOPPED. */
+    bool (*text)(void *ctx, const char *bytes, size_t n);
+    void *ctx;
+} ot_generate_options;
+#define OT_GENERATE_INIT                                                                                               \
+    {                                                                                                                  \
+        .length = 400, .temperature = 1, .seed = 42                                                                    \
+    }
+/* Lets a character model write.  OT_EDATA: it has no vocabulary, or the prompt has a character that is not in it;
+ * OT_EARG: an option, a prompt shorter than the model's window. */
+OT_API ot_status ot_text_generate(const ot_model *m, const ot_generate_options *o);
+
 /* ---- Loader: batches of a data set, prepared ahead by threads of its own ---- */
 
 typedef struct ot_loader ot_loader;
@@ -522,6 +584,12 @@ typedef struct ot_batch {
     int64_t first;                   /* number of its first sample within the epoch's order */
     const float *samples;            /* [n, dim...] */
     const int64_t *labels, *indices; /* [n]; indices into the split */
+    int64_t rows;                    /* labels: n, but of text see below */
+    /* Text: samples and indices are NULL.  tokens: [steps, n], or [n, steps] for models that want the batch first;
+     * labels: the characters that follow, in the same order, or [n] where only the last one's does. */
+    const int64_t *tokens;
+    int64_t steps;
+    bool last; /* of text: the epoch ends with it */
 } ot_batch;
 
 typedef struct ot_loader_stats {
@@ -658,6 +726,9 @@ OT_API ot_status ot_trainer_run(ot_trainer *t, ot_on_event *on_event, void *ctx)
 /* Safe in signal handlers and other threads: finish the batch, save, return OT_ESTOPPED; and: save after this batch. */
 OT_API void ot_trainer_stop(ot_trainer *t);
 OT_API void ot_trainer_snapshot(ot_trainer *t);
+
+/* A copy of the model with the weights as they are now, also from within an event.  Close it with ot_model_close. */
+OT_API ot_status ot_trainer_model(ot_model **out, const ot_trainer *t);
 
 /* What trains and how, before anything runs. */
 typedef struct ot_train_plan {

@@ -14,6 +14,8 @@ set(RUNTIME_SOURCES
     runtime/base/threads.c
     runtime/data/augment.c
     runtime/data/cifar.c
+    runtime/data/corpus.c
+    runtime/data/corpus_batches.c
     runtime/data/exif.c
     runtime/data/folder.c
     runtime/data/folder_scan.c
@@ -30,7 +32,11 @@ set(RUNTIME_SOURCES
     runtime/data/seen.c
     runtime/data/spec.c
     runtime/data/stb.c
+    runtime/data/text_generate.c
+    runtime/data/text_model.c
+    runtime/data/utf8.c
     runtime/data/version.c
+    runtime/data/vocabulary.c
     runtime/exec/box.c
     runtime/exec/box_item.c
     runtime/exec/executor.c
@@ -108,5 +114,6 @@ set(RUNTIME_SOURCES
     runtime/train/lr_find.c
     runtime/train/parameters.c
     runtime/train/schedule.c
+    runtime/train/states.c
     runtime/train/step_graph.c
     runtime/train/trainer.c)

@@ -94,9 +94,24 @@ for c in $("$ot" --help | sed -n 's/^  \([a-z][a-z-]*\)  .*/\1/p' | grep -v '^on
     error "$c --nonsense" 2 "nonsense"
     run "$c"
     error "$c without a model" 2 "missing"
+    [ "$c" = lm ] && continue
     run "$c" tiny.onnx --threads 0
     error "$c --threads 0" 2 "threads"
 done
+for c in train eval generate; do
+    run lm $c --help
+    check "lm $c --help" 0
+    says "lm $c --help: usage" out "^Usage: onnxtune lm $c"
+    says "lm $c --help: an example" out "^Example:"
+    run lm $c --nonsense
+    error "lm $c --nonsense" 2 "nonsense"
+    run lm $c
+    error "lm $c without anything" 2 "missing"
+    run lm $c tiny.onnx --threads 0
+    error "lm $c --threads 0" 2 "threads"
+done
+run lm nosuch
+error "lm: no such command" 2 "nosuch"
 
 # ---- show ----
 run show tiny.onnx
@@ -505,9 +520,9 @@ error "bench: over the memory cap" 1 "tiny.onnx: .*1024"
 
 # ---- the manuals say what --help says ----
 docs=$here/../docs
-for c in $("$ot" --help | sed -n 's/^  \([a-z][a-z-]*\)  .*/\1/p' | grep -v '^onnxtune$'); do
+for c in $("$ot" --help | sed -n 's/^  \([a-z][a-z-]*\)  .*/\1/p' | grep -v '^onnxtune$') "lm train" "lm eval" "lm generate"; do
     lost=
-    for o in $("$ot" "$c" --help | grep -oE '^ +(-[a-z], )?--[a-z-]+' | grep -oE -- '--[a-z-]+'); do
+    for o in $("$ot" $c --help | grep -oE '^ +(-[a-z], )?--[a-z-]+' | grep -oE -- '--[a-z-]+'); do
         grep -qF -- "$o" "$docs/cli.md" || lost="$lost $o (cli.md)"
         sed 's/\\-/-/g' "$docs/onnxtune.1" | grep -qF -- "$o" || lost="$lost $o (onnxtune.1)"
     done

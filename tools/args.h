@@ -74,6 +74,13 @@ void ot_strings_add(ot_strings *l, const char *s);
 void ot_arg_shape(const struct argp_state *state, const char *text, ot_strings *names, ot_tensor **shape);
 
 /* Keys of long options without a letter, beyond any character. */
-enum { OT_KEY_COMMON = 1000, OT_KEY_IMAGE = 1100, OT_KEY_TRAIN = 1200, OT_KEY_DATA = 1300, OT_KEY_OWN = 1400 };
+enum {
+    OT_KEY_COMMON = 1000,
+    OT_KEY_IMAGE = 1100,
+    OT_KEY_TRAIN = 1200,
+    OT_KEY_DATA = 1300,
+    OT_KEY_RUN = 1350,
+    OT_KEY_OWN = 1400
+};
 
 #endif

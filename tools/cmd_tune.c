@@ -1,13 +1,7 @@
 /* onnxtune tune: fine-tunes or trains a model on a folder of pictures. */
-#include "history.h"
 #include "model_file.h"
-#include "output.h"
-#include "progress.h"
-#include "train_args.h"
+#include "training.h"
 
-#include <math.h>
-#include <signal.h>
-#include <stdlib.h>
 #include <string.h>
 
 typedef struct tune_args {
@@ -15,57 +9,20 @@ typedef struct tune_args {
     ot_image_args image;
     ot_train_args train;
     ot_data_args data;
-    const char *model, *out, *checkpoint, *resume, *history;
-    bool keep_best;
+    ot_run_args run;
+    const char *model;
 } tune_args;
-
-typedef struct tuner {
-    const tune_args *a;
-    ot_model *m;
-    ot_dataset *d;
-    ot_trainer *t;
-    ot_history history;
-    bool last_skipped;
-} tuner;
-
-enum { CHECKPOINT = OT_KEY_OWN, RESUME, KEEP, HISTORY };
-
-static const struct argp_option options[] = {
-    { "output", 'o', "FILE", 0, "the trained model (needed; MODEL's own name replaces it)", 0 },
-    { NULL, 0, NULL, 0, "Files:", 40 },
-    { "checkpoint", CHECKPOINT, "DIR", 0,
-      "where the state is saved after each epoch (default: the output's name + .ckpt)", 0 },
-    { "resume", RESUME, "DIR", 0, "go on from the newest checkpoint there, to the same bits", 0 },
-    { "keep", KEEP, "WHICH", 0, "best (by validation accuracy) or last (default: last)", 0 },
-    { "history", HISTORY, "FILE.csv", 0, "a row for each epoch", 0 },
-    { 0 }
-};
 
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
-    static const char *const which[] = { "best", "last", NULL };
     tune_args *a = state->input;
     switch (key) {
     case ARGP_KEY_INIT:
-        state->child_inputs[0] = &a->data;
-        state->child_inputs[1] = &a->train;
-        state->child_inputs[2] = &a->image;
-        state->child_inputs[3] = &a->common;
-        return 0;
-    case 'o':
-        a->out = arg;
-        return 0;
-    case CHECKPOINT:
-        a->checkpoint = arg;
-        return 0;
-    case RESUME:
-        a->resume = arg;
-        return 0;
-    case KEEP:
-        a->keep_best = ot_arg_word(state, "keep", arg, which) == 0;
-        return 0;
-    case HISTORY:
-        a->history = arg;
+        state->child_inputs[0] = &a->run;
+        state->child_inputs[1] = &a->data;
+        state->child_inputs[2] = &a->train;
+        state->child_inputs[3] = &a->image;
+        state->child_inputs[4] = &a->common;
         return 0;
     case ARGP_KEY_ARG:
         ot_take_model(state, arg, "is trained", &a->model);
@@ -73,20 +30,17 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     case ARGP_KEY_END:
         ot_need_model(state, a->model);
         ot_need_data(state, a->data.dir);
-        ot_need_output(state, a->out, "the trained model");
+        ot_need_output(state, a->run.out, "the trained model");
         return 0;
     default:
         return ARGP_ERR_UNKNOWN;
     }
 }
 
-static const struct argp_child children[] = { { &ot_data_argp, 0, NULL, 0 },
-                                              { &ot_train_argp, 0, NULL, 0 },
-                                              { &ot_image_argp, 0, NULL, 0 },
-                                              { &ot_common_argp, 0, NULL, 0 },
-                                              { 0 } };
+static const struct argp_child children[] = { { &ot_run_argp, 0, NULL, 0 },    { &ot_data_argp, 0, NULL, 0 },
+                                              { &ot_train_argp, 0, NULL, 0 },  { &ot_image_argp, 0, NULL, 0 },
+                                              { &ot_common_argp, 0, NULL, 0 }, { 0 } };
 static const struct argp argp = {
-    .options = options,
     .parser = parse,
     .args_doc = "MODEL --data DIR -o FILE",
     .doc = "Fine-tunes or trains a model on a folder of pictures.  Ctrl-C finishes the batch, saves a checkpoint and "
@@ -96,93 +50,8 @@ static const struct argp argp = {
     .children = children
 };
 
-/* ---- Signals ------------------------------------------------------------------------------------------------ */
-
-static ot_trainer *volatile training;
-static volatile sig_atomic_t stopped_by;
-
-/* A second one ends the process at once (SA_RESETHAND). */
-static void on_stop(int sig)
+static int prepare(ot_training *s, const tune_args *a)
 {
-    stopped_by = sig;
-    if (training)
-        ot_trainer_stop(training);
-}
-
-static void on_snapshot(int sig)
-{
-    (void)sig;
-    if (training)
-        ot_trainer_snapshot(training);
-}
-
-static void catch_signals(ot_trainer *t)
-{
-    struct sigaction stop = { .sa_handler = on_stop, .sa_flags = (int)SA_RESETHAND },
-                     snapshot = { .sa_handler = on_snapshot, .sa_flags = SA_RESTART };
-    training = t;
-    sigaction(SIGINT, &stop, NULL);
-    sigaction(SIGTERM, &stop, NULL);
-    sigaction(SIGUSR1, &snapshot, NULL);
-}
-
-static void release_signals(void)
-{
-    signal(SIGINT, SIG_DFL);
-    signal(SIGTERM, SIG_DFL);
-    signal(SIGUSR1, SIG_IGN);
-    training = NULL;
-}
-
-/* ---- Events ------------------------------------------------------------------------------------------------- */
-
-static void show_epoch(const tuner *s, const ot_event *e)
-{
-    if (s->a->common.json)
-        return;
-    ot_progress_clear();
-    if (s->history.n == 1)
-        printf("epoch  train loss  valid loss  accuracy      rate   time\n");
-    printf("%5lld  %10.4f  ", (long long)e->epoch + 1, e->loss);
-    if (isnan(e->valid_loss))
-        printf("%10s  %8s", "-", "-");
-    else
-        printf("%10.4f  %6.2f %%", e->valid_loss, 100 * e->valid_accuracy);
-    printf("  %8.3g  %5s\n", e->lr, ot_time_text(e->seconds));
-    fflush(stdout);
-    if (e->waited > 0.2 && e->seconds > 10)
-        ot_tool_note("the step waited for pictures %.0f %% of the time", 100 * e->waited);
-}
-
-static void show_batch(tuner *s, const ot_event *e)
-{
-    char what[64];
-    bool validates = s->d->count[OT_VALID] > 0 && (e->batch == e->batches || e->step == e->steps);
-    if (e->skipped && !s->last_skipped)
-        ot_tool_warning("step %lld: the gradients are not finite, nothing was changed", (long long)e->step);
-    s->last_skipped = e->skipped;
-    snprintf(what, sizeof(what), "epoch %lld/%lld%s", (long long)e->epoch + 1, (long long)e->epochs,
-             validates ? ", validating" : "");
-    ot_progress_show(&(ot_progress_state){ what, e->step, e->steps, e->loss, e->lr, validates });
-}
-
-static bool on_event(void *ctx, const ot_event *e)
-{
-    tuner *s = ctx;
-    if (e->kind == OT_BATCH_END)
-        show_batch(s, e);
-    if (e->kind == OT_EPOCH_END) {
-        ot_history_add(&s->history, e);
-        show_epoch(s, e);
-    }
-    return true;
-}
-
-/* ---- The run ------------------------------------------------------------------------------------------------ */
-
-static int prepare(tuner *s)
-{
-    const tune_args *a = s->a;
     ot_image_spec spec;
     char *text = NULL;
     int code = OT_EXIT_OK;
@@ -208,94 +77,28 @@ static int prepare(tuner *s)
     return st == OT_OK ? OT_EXIT_OK : ot_tool_failed(st, a->model);
 }
 
-static void say_plan(const tuner *s)
+static void say_data(const ot_training *s)
 {
-    ot_train_plan p;
-    if (ot_trainer_plan(s->t, &p) != OT_OK)
-        return;
     ot_tool_note("%s pictures train and %s validate, %lld classes", ot_count_text(s->d->count[OT_TRAIN]),
                  ot_count_text(s->d->count[OT_VALID]), (long long)s->d->classes);
-    ot_tool_note("layers %lld..%lld of %lld train: %s of %s parameters; %lld of %lld BatchNormalization layers update",
-                 (long long)p.first_layer, (long long)p.layers - 1, (long long)p.layers, ot_count_text(p.trained),
-                 ot_count_text(p.parameters), (long long)p.bn_training, (long long)p.batchnorms);
-    for (int64_t g = 1; g < p.groups; g++)
-        ot_tool_note("rate group %lld begins at layer %lld", (long long)g + 1, (long long)p.group_layer[g]);
-    ot_tool_note("%lld epochs, %lld steps; memory: activations %s, state %s, work space %s", (long long)p.epochs,
-                 (long long)p.steps, ot_bytes_text((double)p.memory.activations), ot_bytes_text((double)p.memory.state),
-                 ot_bytes_text((double)p.memory.workspace));
-}
-
-static char *checkpoint_folder(const tune_args *a)
-{
-    const char *base = a->checkpoint ? a->checkpoint : a->out;
-    size_t n = strlen(base) + 6;
-    char *dir = ot_tool_calloc(n, 1);
-    snprintf(dir, n, "%s%s", base, a->checkpoint ? "" : ".ckpt");
-    return dir;
-}
-
-static int after_stop(const tuner *s, const char *folder)
-{
-    ot_tool_error("%s: %s", s->a->model, ot_last_error());
-    ot_tool_advice("the same command with --resume %s goes on", folder);
-    return stopped_by == SIGTERM ? OT_EXIT_TERM : OT_EXIT_INT;
-}
-
-static int save(tuner *s)
-{
-    const tune_args *a = s->a;
-    const ot_event *last = s->history.n ? &s->history.row[s->history.n - 1] : NULL;
-    ot_status st = ot_note_run(s->m, "tune --data %s: epochs %zu, loss %.6g, valid loss %.6g, accuracy %.6g",
-                               a->data.dir, s->history.n, last ? last->loss : NAN, last ? last->valid_loss : NAN,
-                               last ? last->valid_accuracy : NAN);
-    if (st == OT_OK)
-        st = ot_model_save(s->m, a->out);
-    if (st != OT_OK)
-        return ot_tool_failed(st, a->out);
-    if (a->common.json)
-        return ot_print_json(ot_history_json(&s->history, a->out)) ? OT_EXIT_OK : OT_EXIT_FAILED;
-    ot_tool_note("%s written", a->out);
-    return OT_EXIT_OK;
-}
-
-static int train(tuner *s, const char *folder)
-{
-    tune_args *a = (tune_args *)(uintptr_t)s->a;
-    ot_train_options o = ot_train_options_from_args(&a->train, &a->common);
-    o.checkpoint = folder;
-    o.resume = a->resume;
-    o.keep_best = a->keep_best;
-    ot_status st = ot_trainer_create(&s->t, s->m, s->d, &o);
-    if (st != OT_OK)
-        return ot_tool_failed(st, a->model);
-    say_plan(s);
-    catch_signals(s->t);
-    ot_progress_begin();
-    st = ot_trainer_run(s->t, on_event, s);
-    release_signals();
-    ot_progress_begin();
-    int code = st == OT_ESTOPPED ? after_stop(s, folder) : st != OT_OK ? ot_tool_failed(st, a->model) : save(s);
-    if (a->history && s->history.n) {
-        st = ot_history_write(&s->history, a->history);
-        if (st != OT_OK)
-            code = ot_tool_failed(st, a->history);
-    }
-    return code;
 }
 
 int ot_cmd_tune(int argc, char **argv)
 {
     static tune_args a = { .common = OT_COMMON_ARGS_INIT, .train = OT_TRAIN_ARGS_INIT, .data = OT_DATA_ARGS_INIT };
     ot_parse(&argp, argc, argv, &a);
-    tuner s = { .a = &a };
-    int code = prepare(&s);
-    char *folder = checkpoint_folder(&a);
+    ot_training s = { .common = &a.common,
+                      .train = &a.train,
+                      .run = &a.run,
+                      .model = a.model,
+                      .waits_for = "pictures",
+                      .say = say_data };
+    char note[1024];
+    snprintf(note, sizeof(note), "tune --data %s", a.data.dir);
+    s.note = note;
+    int code = prepare(&s, &a);
     if (code == OT_EXIT_OK)
-        code = train(&s, folder);
-    ot_trainer_close(s.t);
-    ot_dataset_close(s.d);
-    ot_model_close(s.m);
-    free(s.history.row);
-    free(folder);
+        code = ot_training_run(&s);
+    ot_training_close(&s);
     return code;
 }

@@ -14,6 +14,7 @@ static const ot_command commands[] = {
     { "tune", ot_cmd_tune, "fine-tune or train a model on a folder of pictures" },
     { "lr-find", ot_cmd_lr_find, "the loss against a growing rate, and the suggested rate" },
     { "eval", ot_cmd_eval, "loss, accuracy, figures a class and the confusion matrix" },
+    { "lm", ot_cmd_lm, "character models: train on a text, evaluate, let them write" },
     { "new", ot_cmd_new, "a net of a known kind, freshly initialised" },
     { "export", ot_cmd_export, "the finished model for others, verified" },
     { "bench", ot_cmd_bench, "time of loading, running and training steps, and peak memory" },

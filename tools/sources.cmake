@@ -10,6 +10,7 @@ add_executable(onnxtune-command
     tools/cmd_check.c
     tools/cmd_eval.c
     tools/cmd_export.c
+    tools/cmd_lm.c
     tools/cmd_lr_find.c
     tools/cmd_new.c
     tools/cmd_predict.c
@@ -19,6 +20,9 @@ add_executable(onnxtune-command
     tools/cmd_tune.c
     tools/fill.c
     tools/history.c
+    tools/lm_eval.c
+    tools/lm_generate.c
+    tools/lm_text.c
     tools/model_file.c
     tools/onnxtune.c
     tools/output.c
@@ -26,7 +30,8 @@ add_executable(onnxtune-command
     tools/show_training.c
     tools/svg.c
     tools/tool.c
-    tools/train_args.c)
+    tools/train_args.c
+    tools/training.c)
 set_target_properties(onnxtune-command PROPERTIES OUTPUT_NAME onnxtune)
 target_compile_definitions(onnxtune-command PRIVATE _GNU_SOURCE)
 target_include_directories(onnxtune-command PRIVATE tools ${JANSSON_INCLUDE})

@@ -29,6 +29,7 @@ int ot_cmd_bench(int argc, char **argv);
 int ot_cmd_check(int argc, char **argv);
 int ot_cmd_eval(int argc, char **argv);
 int ot_cmd_export(int argc, char **argv);
+int ot_cmd_lm(int argc, char **argv);
 int ot_cmd_lr_find(int argc, char **argv);
 int ot_cmd_new(int argc, char **argv);
 int ot_cmd_predict(int argc, char **argv);

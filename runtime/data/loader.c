@@ -5,6 +5,7 @@
 #include "base/rng.h"
 #include "base/strmap.h"
 #include "base/threads.h"
+#include "data/corpus.h"
 
 #include <pthread.h>
 #include <signal.h>
@@ -23,6 +24,7 @@ typedef struct slot {
 } slot;
 
 struct ot_loader {
+    ot_text_reader *text; /* of text, which needs no workers; all below is unused then */
     const ot_dataset *data;
     ot_loader_options o;
     int64_t floats, count, batches, chunk; /* count: samples of a whole epoch */
@@ -183,10 +185,23 @@ static ot_status start_threads(ot_loader *l)
     return l->threads ? OT_OK : ot_fail(OT_ENOMEM, "no thread could be started for the loader (error %d)", e);
 }
 
+static ot_status open_text(ot_loader **out, const ot_dataset *d, const ot_loader_options *o)
+{
+    ot_loader *l = ot_calloc(1, sizeof(*l));
+    ot_status st = l ? ot_text_reader_open(&l->text, d, o) : OT_ENOMEM;
+    if (st == OT_OK)
+        *out = l;
+    else
+        ot_free(l);
+    return st;
+}
+
 ot_status ot_loader_create(ot_loader **out, const ot_dataset *d, const ot_loader_options *o)
 {
     int64_t floats;
     *out = NULL;
+    if (d->text)
+        return open_text(out, d, o);
     OT_TRY(ot_dataset_check(d, &floats));
     OT_TRY(check_options(d, o));
     ot_loader *l = ot_calloc(1, sizeof(*l));
@@ -231,6 +246,11 @@ void ot_loader_close(ot_loader *l)
 {
     if (!l)
         return;
+    if (l->text) {
+        ot_text_reader_close(l->text);
+        ot_free(l);
+        return;
+    }
     pthread_mutex_lock(&l->lock);
     l->next = l->count;
     l->quit = true;
@@ -256,6 +276,8 @@ void ot_loader_close(ot_loader *l)
 
 ot_status ot_loader_start(ot_loader *l, uint64_t epoch, int64_t first_batch)
 {
+    if (l->text)
+        return ot_text_reader_start(l->text, epoch, first_batch);
     int64_t n = l->data->count[l->o.split];
     if (first_batch < 0 || first_batch > l->batches)
         return ot_fail(OT_EARG, "batch %lld is not in an epoch of %lld", (long long)first_batch, (long long)l->batches);
@@ -296,6 +318,8 @@ ot_status ot_loader_next(ot_loader *l, ot_batch *out)
     ot_status st = OT_OK;
     double t = seconds();
     *out = (ot_batch){ 0 };
+    if (l->text)
+        return ot_text_reader_next(l->text, out);
     pthread_mutex_lock(&l->lock);
     release_last(l);
     int64_t b = l->handed;
@@ -313,7 +337,8 @@ ot_status ot_loader_next(ot_loader *l, ot_batch *out)
     if (broken) {
         st = ot_fail(l->failed, "%s", l->why);
     } else if (!over) {
-        *out = (ot_batch){ batch_size(l, b), b * l->o.batch, s->samples, s->labels, s->indices };
+        *out =
+            (ot_batch){ batch_size(l, b), b * l->o.batch, s->samples, s->labels, s->indices, .rows = batch_size(l, b) };
         l->stats.samples += out->n;
         l->handed++;
     }
@@ -323,11 +348,14 @@ ot_status ot_loader_next(ot_loader *l, ot_batch *out)
 
 int64_t ot_loader_batches(const ot_loader *l)
 {
-    return l->batches;
+    return l->text ? ot_text_reader_batches(l->text) : l->batches;
 }
 
 void ot_loader_statistics(ot_loader *l, ot_loader_stats *out)
 {
+    *out = (ot_loader_stats){ 0 };
+    if (l->text)
+        return;
     pthread_mutex_lock(&l->lock);
     *out = l->stats;
     pthread_mutex_unlock(&l->lock);

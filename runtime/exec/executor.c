@@ -5,7 +5,7 @@
 #include <string.h>
 #include <time.h>
 
-#define MAX_PLANS 16
+#define MAX_PLANS 32 /* more than the lengths that batches of text are drawn of */
 #define HEAVY     ((size_t)1 << 20)
 
 struct ot_executor {

@@ -30,7 +30,7 @@ ot_status ot_executor_create(ot_executor **out, ot_graph *g, const ot_executor_o
 void ot_executor_close(ot_executor *e);
 const ot_graph *ot_executor_graph(const ot_executor *e);
 
-/* A plan for inputs of these types and dims, kept for later; the last 16 are.  Data is looked at where a shape depends
+/* A plan for inputs of these types and dims, kept for later; the last 32 are.  Data is looked at where a shape depends
  * on it, and may be NULL. */
 ot_status ot_executor_prepare(ot_executor *e, const ot_tensor *input);
 /* input: one tensor for each input of the graph, in order.  Prepares when the shapes are new. */

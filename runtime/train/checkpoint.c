@@ -38,6 +38,8 @@ static ot_status options_text(char **out, const ot_trainer *t)
     ot_text_put(&b, "steps %lld\n", (long long)t->schedule.steps);
     ot_text_put(&b, "trained %016llx\nfrozen %016llx\n", (unsigned long long)t->trained_hash,
                 (unsigned long long)t->frozen_hash);
+    if (t->d->text)
+        ot_text_put(&b, "text %016llx\n", (unsigned long long)t->d->mark);
     ot_text_put(&b, "first-layer %lld\nbn-freeze %d\n", (long long)t->ps.first_layer, o->bn_freeze);
     for (int i = 0; i < t->ps.groups; i++)
         ot_text_put(&b, "group-%d layer %lld rate %a decay %a\n", i, (long long)t->ps.group_layer[i], t->ps.lr[i],

@@ -55,6 +55,14 @@ ot_status ot_dataset_load(const ot_dataset *d, int split, int64_t index, bool au
     return strstr(ot_last_error(), name) ? st : ot_context(st, "%s", name);
 }
 
+ot_batch ot_usual_batch(const ot_dataset *d, int64_t batch)
+{
+    ot_batch b = { .n = batch < d->count[OT_TRAIN] ? batch : d->count[OT_TRAIN] };
+    b.steps = d->text ? d->steps : 0;
+    b.rows = d->text && d->each ? b.n * b.steps : b.n;
+    return b;
+}
+
 ot_status ot_dataset_class_counts(const ot_dataset *d, int split, int64_t *count)
 {
     for (int64_t c = 0; c < d->classes; c++)

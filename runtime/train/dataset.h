@@ -12,6 +12,8 @@ const char *ot_dataset_name(const ot_dataset *d, int split, int64_t index, char 
  * classes is an error. */
 ot_status ot_dataset_load(const ot_dataset *d, int split, int64_t index, bool augment, uint64_t epoch, float *sample,
                           int64_t *label);
+/* A batch of the usual size, without data: for plans. */
+ot_batch ot_usual_batch(const ot_dataset *d, int64_t batch);
 /* Samples of each class of a split into count[d->classes]. */
 ot_status ot_dataset_class_counts(const ot_dataset *d, int split, int64_t *count);
 

@@ -6,9 +6,17 @@
 #include <math.h>
 #include <string.h>
 
-ot_tensor ot_batch_tensor(const ot_dataset *d, const float *samples, int64_t n)
+ot_tensor ot_batch_tensor(const ot_dataset *d, const ot_batch *b)
 {
-    ot_tensor t = { .dtype = OT_FLOAT, .rank = d->rank + 1, .dim = { n } };
+    if (d->text) {
+        ot_tensor tokens = { .dtype = OT_INT64, .rank = 2, .dim = { b->steps, b->n } };
+        if (d->batch_first)
+            tokens = (ot_tensor){ .dtype = OT_INT64, .rank = 2, .dim = { b->n, b->steps } };
+        memcpy(&tokens.data, &b->tokens, sizeof(b->tokens)); /* only read */
+        return tokens;
+    }
+    ot_tensor t = { .dtype = OT_FLOAT, .rank = d->rank + 1, .dim = { b->n } };
+    const float *samples = b->samples;
     memcpy(&t.dim[1], d->dim, (size_t)d->rank * sizeof(*d->dim));
     memcpy(&t.data, &samples, sizeof(samples)); /* only read */
     return t;
@@ -35,29 +43,29 @@ static int64_t best_class(const float *p, int64_t classes)
 static ot_status score_batch(pass *w, const ot_batch *b)
 {
     const ot_dataset *d = w->s->d;
-    ot_tensor x = ot_batch_tensor(d, b->samples, b->n);
+    ot_tensor x = ot_batch_tensor(d, b);
     const ot_tensor *in = &x;
     if (w->s->frozen)
         OT_TRY(ot_frozen_inputs(&in, w->s->frozen, b));
     OT_TRY(ot_executor_run(w->s->e, in));
     const ot_tensor *y = ot_executor_output(w->s->e, 0);
-    if (y->rank != 2 || y->dim[0] != b->n || y->dtype != OT_FLOAT)
-        return ot_fail(OT_ESHAPE, "%lld samples give scores of %s", (long long)b->n, OT_DIMS(y->rank, y->dim));
+    if (y->rank != 2 || y->dim[0] != b->rows || y->dtype != OT_FLOAT)
+        return ot_fail(OT_ESHAPE, "%lld samples give scores of %s", (long long)b->rows, OT_DIMS(y->rank, y->dim));
     int64_t c = y->dim[1];
     if (c != d->classes && !(c == 1 && d->classes == 2))
         return ot_fail(OT_ESHAPE, "the model gives %lld classes, the data has %lld", (long long)c,
                        (long long)d->classes);
     double sum = 0;
-    for (int64_t i = 0; i < b->n; i++) {
+    for (int64_t i = 0; i < b->rows; i++) {
         sum += ot_sample_loss(w->s->loss, (const float *)y->data + i * c, c, b->labels[i], d->classes, w->p);
         w->out->correct += best_class(w->p, d->classes) == b->labels[i];
         for (int64_t k = 0; k < d->classes && w->probability; k++)
             w->probability[b->indices[i] * d->classes + k] += w->share * w->p[k];
     }
     w->sum += sum;
-    w->batch_means += sum / (double)b->n;
+    w->batch_means += sum / (double)b->rows;
     w->batches++;
-    w->out->samples += b->n;
+    w->out->samples += b->rows;
     return OT_OK;
 }
 
@@ -122,7 +130,7 @@ static ot_status prepare(evaluation *v, const ot_model *m, const ot_dataset *d, 
     ot_graph *g;
     OT_TRY(ot_threads_create(&v->threads, o->threads));
     OT_TRY(ot_store_create(&v->store));
-    OT_TRY(ot_eval_graph_build(&g, m, NULL, OT_LOSS_AUTO, d->classes));
+    OT_TRY(ot_eval_graph_build(&g, m, NULL, OT_LOSS_AUTO, d->classes, o->batch));
     ot_status st = ot_graph_finish(g);
     if (st != OT_OK) {
         ot_graph_close(g);
@@ -138,6 +146,8 @@ static ot_status allocate(ot_eval_result *out, const ot_dataset *d, int split)
     size_t cells;
     out->samples = d->count[split];
     out->classes = d->classes;
+    if (d->text)
+        return OT_OK;
     if (!ot_mul(&cells, n, c))
         return ot_fail(OT_ENOMEM, "%zu samples of %zu classes", n, c);
     out->confusion = ot_calloc(c * c, sizeof(*out->confusion));
@@ -160,6 +170,9 @@ static ot_status run_passes(ot_eval_result *out, evaluation *v, const ot_dataset
     s.loader = v->loader;
     OT_TRY(ot_score_pass(&score, &s, 0, out->probability, (float)plain / total));
     out->loss = score.loss;
+    out->samples = score.samples;
+    out->correct = score.correct;
+    out->accuracy = (double)score.correct / (double)score.samples;
     for (int i = 0; i < o->tta; i++) {
         if (i == 0)
             OT_TRY(open_loader(v, d, o, true));
@@ -172,6 +185,7 @@ static ot_status run_passes(ot_eval_result *out, evaluation *v, const ot_dataset
 static void summarise(ot_eval_result *out, const ot_dataset *d, const ot_eval_options *o)
 {
     double sum = 0;
+    out->correct = 0;
     for (int64_t i = 0; i < out->samples; i++) {
         const float *p = out->probability + i * out->classes;
         int64_t label = d->label(d->ctx, o->split, i), guess = best_class(p, out->classes);
@@ -194,6 +208,8 @@ ot_status ot_evaluate(ot_eval_result *out, const ot_model *m, const ot_dataset *
     *out = (ot_eval_result){ 0 };
     if (o->split != OT_TRAIN && o->split != OT_VALID)
         return ot_fail(OT_EARG, "split %d", o->split);
+    if (d->text && o->tta)
+        return ot_fail(OT_EARG, "%d augmented passes over text", o->tta);
     if (o->tta < 0 || o->tta > 1000)
         return ot_fail(OT_EARG, "%d augmented passes", o->tta);
     ot_status st = prepare(&v, m, d, o);
@@ -201,9 +217,9 @@ ot_status ot_evaluate(ot_eval_result *out, const ot_model *m, const ot_dataset *
         st = allocate(out, d, o->split);
     if (st == OT_OK)
         st = run_passes(out, &v, d, o);
-    if (st == OT_OK)
+    if (st == OT_OK && !d->text)
         summarise(out, d, o);
-    else
+    if (st != OT_OK)
         ot_eval_result_release(out);
     release(&v);
     return st;

@@ -27,7 +27,7 @@ typedef struct ot_score {
  * to with weight `share`. */
 ot_status ot_score_pass(ot_score *out, const ot_scoring *s, uint64_t epoch, float *probability, float share);
 
-/* The input tensor over a batch of a data set's samples; no data is copied. */
-ot_tensor ot_batch_tensor(const ot_dataset *d, const float *samples, int64_t n);
+/* The input tensor over a batch of a data set's samples, or of text; no data is copied. */
+ot_tensor ot_batch_tensor(const ot_dataset *d, const ot_batch *b);
 
 #endif

@@ -70,7 +70,7 @@ static ot_status fill(ot_frozen *z, ot_graph *g, const ot_step_source *s, const 
         ot_graph_close(g);
         return st;
     }
-    ot_tensor sample = ot_batch_tensor(s->d, NULL, 1);
+    ot_tensor sample = ot_batch_tensor(s->d, &(ot_batch){ .n = 1 });
     OT_TRY(finish(&g, g, OT_OK));
     OT_TRY(ot_features_create(&z->f, g, eo, &sample, nominal_batch(s)));
     return make_rows(z, s->o->batch);
@@ -80,6 +80,8 @@ ot_status ot_frozen_create(ot_frozen **out, const ot_step_source *s, const ot_ex
 {
     ot_graph *g;
     *out = NULL;
+    if (s->d->text) /* its samples are no rows of floats */
+        return OT_OK;
     OT_TRY(build(&g, s, whole_step(s)));
     ot_frozen *z = ot_calloc(1, sizeof(*z));
     if (!z) {
@@ -150,7 +152,7 @@ ot_status ot_frozen_eval(ot_graph **out, ot_frozen *z, const ot_step_source *s)
 {
     ot_graph *g;
     *out = NULL;
-    OT_TRY(ot_eval_graph_build(&g, s->m, &s->ps->slots, s->o->loss, s->d->classes));
+    OT_TRY(ot_eval_graph_build(&g, s->m, &s->ps->slots, s->o->loss, s->d->classes, s->o->batch));
     return finish(out, g, z ? drop_by_name(g, z) : OT_OK);
 }
 

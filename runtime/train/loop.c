@@ -80,9 +80,11 @@ static ot_status one_batch(loop *l, const ot_batch *b)
     return OT_OK;
 }
 
+/* One that is stopped is done again by the resumed run, from the same states. */
 static ot_status validate(loop *l)
 {
     ot_trainer *t = l->t;
+    char *states;
     l->e.valid_loss = l->e.valid_accuracy = l->e.valid_loss_unweighted = (double)NAN;
     if (!t->valid)
         return OT_OK;
@@ -91,7 +93,12 @@ static ot_status validate(loop *l)
     };
     s.frozen = t->frozen && t->frozen->validates ? t->frozen : NULL;
     ot_score score;
-    OT_TRY(ot_score_pass(&score, &s, 0, NULL, 0));
+    OT_TRY(ot_states_copy(&states, t));
+    ot_status st = ot_score_pass(&score, &s, 0, NULL, 0);
+    if (st == OT_ESTOPPED)
+        ot_states_restore(t, states);
+    ot_free(states);
+    OT_TRY(st);
     l->e.valid_loss = score.loss;
     l->e.valid_loss_unweighted = score.loss_unweighted;
     l->e.valid_accuracy = (double)score.correct / (double)score.samples;

@@ -16,12 +16,26 @@ static const ot_node *maker(const ot_graph *g, ot_val v)
     return g->value[v].origin == OT_FROM_NODE ? g->value[v].producer : NULL;
 }
 
-/* A softmax over the classes of [N, C]. */
-static bool over_classes(const ot_graph *g, const ot_node *n)
+/* Scores of each step of a sequence, [T, N, C]. */
+static bool is_sequence(const ot_fact *f, int64_t classes)
+{
+    return f->rank == 3 && classes > 1 && f->dim[2] == classes;
+}
+
+/* A softmax over the classes of [N, C] or of a sequence. */
+static bool over_classes(const ot_graph *g, const ot_node *n, int64_t classes)
 {
     const ot_fact *f = &g->value[n->in[0]].fact;
     int64_t axis = ot_attr_int(n, "axis", -1);
-    return f->rank == 2 && (axis == 1 || axis == -1);
+    return (f->rank == 2 && (axis == 1 || axis == -1)) || (is_sequence(f, classes) && (axis == 2 || axis == -1));
+}
+
+/* The steps of a sequence as samples. */
+static ot_val rows_of(ot_build *b, ot_val v, int64_t classes)
+{
+    if (!is_sequence(&b->g->value[v].fact, classes))
+        return v;
+    return OT_EMIT(b, "Reshape", v, ot_const_ints(b, 2, (const int64_t[]){ -1, classes }));
 }
 
 static ot_status check_classes(const ot_graph *g, ot_val v, int64_t classes, ot_loss loss)
@@ -44,12 +58,15 @@ ot_status ot_find_head(ot_head *h, ot_build *b, int64_t classes, ot_loss loss)
     const ot_node *n = maker(g, out);
     *h = (ot_head){ OT_ENDS_SCORES, out, out };
     bool log_softmax = n && strcmp(n->op->name, "LogSoftmax") == 0;
-    if (n && (log_softmax || strcmp(n->op->name, "Softmax") == 0) && over_classes(g, n)) {
+    if (n && (log_softmax || strcmp(n->op->name, "Softmax") == 0) && over_classes(g, n, classes)) {
         h->ending = log_softmax ? OT_ENDS_LOG_SOFTMAX : OT_ENDS_SOFTMAX;
         h->scores = n->in[0];
-    } else if (g->value[out].fact.rank > 2) {
+    } else if (g->value[out].fact.rank > 2 && !is_sequence(&g->value[out].fact, classes)) {
         h->scores = h->output = OT_EMIT_WITH(b, "Flatten", OT_ATTRS(OT_INT("axis", 1)), out);
     }
+    bool same = h->scores == h->output;
+    h->scores = rows_of(b, h->scores, classes);
+    h->output = same ? h->scores : rows_of(b, h->output, classes);
     return b->st != OT_OK ? b->st : check_classes(g, h->scores, classes, loss);
 }
 

@@ -13,7 +13,8 @@ typedef struct ot_head {
     ot_val output; /* the model's own */
 } ot_head;
 
-/* Recognises the ending, so that a softmax is never applied twice; [N, C, 1, 1] is flattened.  OT_ESHAPE: the output is
+/* Recognises the ending, so that a softmax is never applied twice; [N, C, 1, 1] is flattened, and each step of a
+ * sequence [T, N, C] is a sample.  OT_ESHAPE: the output is
  * no [N, C], or C is not `classes` (0: any; one output may stand for two classes where the loss takes floats). */
 ot_status ot_find_head(ot_head *out, ot_build *b, int64_t classes, ot_loss loss);
 /* A mean over the batch, times `scale`.  target: int64 [N] for cross-entropy and NLL, float [N, C] for the others. */

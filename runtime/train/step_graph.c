@@ -176,8 +176,7 @@ static ot_status build(stepper *s, int64_t classes)
 {
     ot_head head;
     s->b = (ot_build){ .g = s->g, .prefix = "loss", .layer = -1 };
-    if (s->g->n_input != 1)
-        return ot_fail(OT_EUNSUPPORTED, "the model has %lld inputs, training takes one", (long long)s->g->n_input);
+    OT_TRY(ot_bind_states(s->g, s->o->batch));
     OT_TRY(ot_find_head(&head, &s->b, classes, s->o->loss));
     OT_TRY(add_inputs(s, &head));
     s->number = scalar_input(s, "onnxtune.batch", OT_INT64);
@@ -224,7 +223,8 @@ ot_status ot_step_graph_build(ot_graph **out, const ot_model *m, const ot_parame
     return settle(out, s.g, build(&s, classes));
 }
 
-ot_status ot_eval_graph_build(ot_graph **out, const ot_model *m, const ot_strmap *slots, ot_loss loss, int64_t classes)
+ot_status ot_eval_graph_build(ot_graph **out, const ot_model *m, const ot_strmap *slots, ot_loss loss, int64_t classes,
+                              int64_t batch)
 {
     ot_derive_opts d = { .slots = slots, .free_batch = true };
     ot_graph *g;
@@ -232,7 +232,9 @@ ot_status ot_eval_graph_build(ot_graph **out, const ot_model *m, const ot_strmap
     *out = NULL;
     OT_TRY(ot_derive(&g, m, &d));
     ot_build b = { .g = g, .prefix = "eval", .layer = -1 };
-    ot_status st = ot_find_head(&head, &b, classes, loss);
+    ot_status st = ot_bind_states(g, batch);
+    if (st == OT_OK)
+        st = ot_find_head(&head, &b, classes, loss);
     ot_val v = st == OT_OK ? ot_emit_eval(&b, &head, loss) : OT_NONE;
     st = st == OT_OK ? b.st : st;
     g->n_output = 0;

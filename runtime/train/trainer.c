@@ -1,4 +1,5 @@
 #include "train/trainer.h"
+#include "train/dataset.h"
 #include "train/loss.h"
 #include "base/text.h"
 #include "exec/explain.h"
@@ -113,7 +114,7 @@ static ot_status set_samples(ot_trainer *t, const ot_batch *b)
     const ot_tensor *in;
     int64_t n_input = ot_executor_graph(t->step)->n_input;
     if (!t->frozen) {
-        t->input[0] = ot_batch_tensor(t->d, b->samples, b->n);
+        t->input[0] = ot_batch_tensor(t->d, b);
         return OT_OK;
     }
     OT_TRY(ot_frozen_inputs(&in, t->frozen, b));
@@ -129,7 +130,7 @@ static ot_status set_batch(ot_trainer *t, const ot_batch *b)
     ot_tensor *target = &t->input[1 + OT_STEP_TARGET];
     OT_TRY(set_samples(t, b));
     if (!t->targets) {
-        *target = (ot_tensor){ .dtype = OT_INT64, .rank = 1, .dim = { b->n } };
+        *target = (ot_tensor){ .dtype = OT_INT64, .rank = 1, .dim = { b->rows } };
         memcpy(&target->data, &b->labels, sizeof(b->labels)); /* only read */
         return OT_OK;
     }
@@ -146,6 +147,8 @@ static ot_status create(ot_trainer *t, const ot_train_options *o)
 {
     OT_TRY(check_options(o));
     OT_TRY(copy_options(t, o));
+    if (t->d->text && ot_loss_wants_floats(o->loss))
+        return ot_fail(OT_EARG, "text goes with cross-entropy, not with this loss");
     if (t->d->count[OT_TRAIN] < 1)
         return ot_fail(OT_EDATA, "there are no samples to train on");
     OT_TRY(ot_parameters_find(&t->ps, t->m, o));
@@ -156,7 +159,8 @@ static ot_status create(ot_trainer *t, const ot_train_options *o)
     int64_t steps = t->batches / o->accumulate + (t->batches % o->accumulate != 0);
     OT_TRY(ot_schedule_init(&t->schedule, o, steps));
     OT_TRY(make_inputs(t));
-    OT_TRY(set_batch(t, &(ot_batch){ .n = o->batch < t->d->count[OT_TRAIN] ? o->batch : t->d->count[OT_TRAIN] }));
+    const ot_batch usual = ot_usual_batch(t->d, o->batch);
+    OT_TRY(set_batch(t, &usual));
     if (t->gather)
         OT_TRY(ot_executor_prepare(t->gather, t->input));
     OT_TRY(ot_executor_prepare(t->step, t->input));
@@ -235,7 +239,7 @@ static double average_loss(ot_progress *at, double loss)
 
 ot_status ot_trainer_batch(ot_trainer *t, const ot_batch *b, bool last_of_epoch, ot_event *e)
 {
-    bool finishes = !t->gather || last_of_epoch || (t->at.batch + 1) % t->o.accumulate == 0;
+    bool finishes = !t->gather || last_of_epoch || b->last || (t->at.batch + 1) % t->o.accumulate == 0;
     ot_executor *x = finishes ? t->step : t->gather;
     t->number = t->at.batches_done;
     t->t = t->at.t - t->at.skipped + 1;
@@ -279,6 +283,17 @@ ot_status ot_trainer_write_back(const ot_trainer *t, ot_model *m)
             OT_TRY(write_one(m, s->name, &s->tensor));
     }
     return OT_OK;
+}
+
+ot_status ot_trainer_model(ot_model **out, const ot_trainer *t)
+{
+    OT_TRY(ot_model_clone(out, t->m));
+    ot_status st = ot_trainer_write_back(t, *out);
+    if (st == OT_OK)
+        return OT_OK;
+    ot_model_close(*out);
+    *out = NULL;
+    return st;
 }
 
 /* ---- What is known before anything runs

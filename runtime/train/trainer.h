@@ -50,6 +50,10 @@ struct ot_trainer {
 
 /* One batch: loss, norm and whether it was skipped; the rates are t->rate. */
 ot_status ot_trainer_batch(ot_trainer *t, const ot_batch *b, bool last_of_epoch, ot_event *e);
+/* The states that the model carries from batch to batch, as they are now; free with ot_free, put back before that or
+ * not.  A pass that is not counted puts them back. */
+ot_status ot_states_copy(char **out, const ot_trainer *t);
+void ot_states_restore(const ot_trainer *t, const char *copy);
 /* The store's values into the model's initialisers. */
 ot_status ot_trainer_write_back(const ot_trainer *t, ot_model *m);
 
