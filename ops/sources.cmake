@@ -116,7 +116,7 @@ set(OPS_SOURCES
 
 # The kernels' sources are compiled once for each instruction set; ops/kernels/dispatch.c picks one at run time.
 set(KERNEL_OBJECTS)
-set(KERNEL_SOURCES block_conv block_micro block_planes block_wino channels conv conv_weights depthwise gemm gemm_packed gemm_thin lattice micro pooling product rows softmax table winograd
+set(KERNEL_SOURCES block_conv block_micro block_planes block_wino block_wino_tiles channels conv conv_weights depthwise gemm gemm_packed gemm_thin lattice micro pooling product rows softmax table winograd
     winograd_transform winograd_weights)
 list(TRANSFORM KERNEL_SOURCES PREPEND ops/kernels/isa/)
 list(TRANSFORM KERNEL_SOURCES APPEND .c)

@@ -41,6 +41,24 @@
         y[3] = y[5];                                                                                                   \
     } while (0)
 
+/* The same for at most two outputs, which see four inputs: points 0, a, -a and infinity, in t[0 .. 2] and t[5]. Factors
+ * make good for the points that the filters were transformed with. */
+#define WINO4_INPUT_FEW(t, d)                                                                                          \
+    do {                                                                                                               \
+        t[0] = WINO_AABB * d[0] - WINO_B2 * d[2];                                                                      \
+        t[5] = (WINO_A2 - WINO_B2) * d[2];                                                                             \
+        t[2] = ((WINO_A2 - WINO_B2) * WINO_A1) * d[1];                                                                 \
+        t[1] = t[5] + t[2];                                                                                            \
+        t[2] = t[5] - t[2];                                                                                            \
+        t[5] = d[3] - WINO_A2 * d[1];                                                                                  \
+    } while (0)
+
+#define WINO4_OUTPUT_FEW(y, m)                                                                                         \
+    do {                                                                                                               \
+        y[0] = m[0] + (m[1] + m[2]);                                                                                   \
+        y[1] = WINO_A1 * (m[1] - m[2]) + m[5];                                                                         \
+    } while (0)
+
 #define WINO2_INPUT(t, d)                                                                                              \
     do {                                                                                                               \
         t[0] = d[0] - d[2];                                                                                            \
