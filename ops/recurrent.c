@@ -6,9 +6,11 @@
  * h(C_t) Y has H_t of each step, zeros behind sequence_lens; Y_h and Y_c are the states after the last step of a
  * sequence, zeros where it has none.  A backward direction begins at the last step of each sequence.
  *
- * Backward reads the inputs and runs forward again: nothing of the gates is kept.
- * RNNGrad, GRUGrad, LSTMGrad: (X, W, R, B, sequence_lens, initial_h, initial_c, P, dY, dY_h, dY_c; want) -> the
- * gradients of X, W, R, B, initial_h, initial_c, P; those whose bit is not set in `want` have no elements. */
+ * RNNKept, GRUKept, LSTMKept give a fourth output, what backward needs of all steps (see ot_kept): forward becomes one
+ * of these where the float32 kernels serve the gradient.
+ * RNNGrad, GRUGrad, LSTMGrad: (X, W, R, B, sequence_lens, initial_h, initial_c, P, dY, dY_h, dY_c, kept; want) -> the
+ * gradients of X, W, R, B, initial_h, initial_c, P; those whose bit is not set in `want` have no elements.  Without
+ * `kept` they run forward again. */
 #include "recurrent.h"
 
 #include <math.h>
@@ -239,9 +241,13 @@ static ot_status recurrent_infer(ot_infer *c)
     OT_TRY(rule(c, &q, &z));
     const ot_dim y[2][4] = { { z.s, q.directions, z.b, z.h }, { z.b, z.s, q.directions, z.h } };
     const ot_dim state[2][3] = { { q.directions, z.b, z.h }, { z.b, q.directions, z.h } };
+    const int64_t planes = q.gates + (q.cell == CELL_RNN ? 1 : 2);
     for (int i = 0; i < c->n_out; i++)
         if (i == OUT_Y)
             ot_set_shape(&c->y[i], c->x[0]->dtype, 4, y[q.batch_first]);
+        else if (i == OUT_KEPT)
+            ot_set_shape(&c->y[i], c->x[0]->dtype, 4,
+                         (const ot_dim[]){ q.directions, z.s, z.b, ot_dim_mul(c, z.h, planes) });
         else
             ot_set_shape(&c->y[i], c->x[0]->dtype, 3, state[q.batch_first]);
     return OT_OK;
@@ -271,7 +277,17 @@ static ot_status grad_infer(ot_infer *c)
 
 /* ---- Gradient and description ---------------------------------------------------------------------------------- */
 
-static void differentiate(ot_build *b, const char *op)
+/* What forward keeps for backward; OT_NONE where the float32 kernels do not serve. */
+static ot_val kept(ot_build *b, const char *keeping)
+{
+    ot_recurrence q;
+    if (ot_fact_of(b, ot_x(b, IN_X))->dtype != OT_FLOAT || ot_recurrence_read(&q, ot_the_node(b)) != OT_OK ||
+        ot_recurrence_declines(&q))
+        return OT_NONE;
+    return ot_keep(b, keeping, OUT_KEPT);
+}
+
+static void differentiate(ot_build *b, const char *op, const char *keeping)
 {
     static const char *const keys[] = {
         "activation_alpha", "activation_beta", "activations",         "clip",  "direction",
@@ -291,7 +307,7 @@ static void differentiate(ot_build *b, const char *op)
     attr[n++] = (ot_attr)OT_INT("want", want);
     attr[n] = (ot_attr){ 0 };
     for (int i = 0; i < IN_COUNT; i++)
-        in[i] = i < IN_DY ? ot_x(b, i) : i - IN_DY < ot_the_node(b)->n_out ? ot_dy(b, i - IN_DY) : OT_NONE;
+        in[i] = i < IN_DY ? ot_x(b, i) : i < IN_KEPT ? ot_dy(b, i - IN_DY) : kept(b, keeping);
     ot_emit_outputs(b, op, attr, IN_COUNT, in, OUT_COUNT, out);
     for (int i = 0; i < OUT_COUNT; i++)
         if (want >> i & 1)
@@ -300,22 +316,27 @@ static void differentiate(ot_build *b, const char *op)
 
 static void rnn_differentiate(ot_build *b)
 {
-    differentiate(b, "RNNGrad");
+    differentiate(b, "RNNGrad", "RNNKept");
 }
 
 static void gru_differentiate(ot_build *b)
 {
-    differentiate(b, "GRUGrad");
+    differentiate(b, "GRUGrad", "GRUKept");
 }
 
 static void lstm_differentiate(ot_build *b)
 {
-    differentiate(b, "LSTMGrad");
+    differentiate(b, "LSTMGrad", "LSTMKept");
 }
 
 static const ot_kernel kernels[] = {
     { .name = "packed", .declines = ot_float32_only, .prepare = ot_recurrent_fast_prepare, .run = ot_recurrent_fast },
     { .name = "reference", .prepare = ot_recurrent_prepare, .run = ot_recurrent_reference, .in_double = true },
+    { 0 },
+};
+
+static const ot_kernel kept_kernels[] = {
+    { .name = "packed", .declines = ot_float32_only, .prepare = ot_recurrent_fast_prepare, .run = ot_recurrent_fast },
     { 0 },
 };
 
@@ -343,6 +364,16 @@ static const ot_kernel grad_kernels[] = {
                                  .infer = recurrent_infer,                                                             \
                                  .grad = GRAD,                                                                         \
                                  .cpu = kernels };                                                                     \
+    const ot_op ot_op_##NAME##Kept = { .domain = OT_INTERNAL,                                                          \
+                                       .name = #NAME "Kept",                                                           \
+                                       .since = 1,                                                                     \
+                                       .until = 1,                                                                     \
+                                       .min_in = 3,                                                                    \
+                                       .max_in = INPUTS,                                                               \
+                                       .min_out = OUT_KEPT + 1,                                                        \
+                                       .max_out = OUT_KEPT + 1,                                                        \
+                                       .infer = recurrent_infer,                                                       \
+                                       .cpu = kept_kernels };                                                          \
     const ot_op ot_op_##NAME##Grad = { .domain = OT_INTERNAL,                                                          \
                                        .name = #NAME "Grad",                                                           \
                                        .since = 1,                                                                     \

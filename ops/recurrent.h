@@ -6,9 +6,9 @@
 #include "run.h"
 
 /* Inputs of the operators, and behind them those of their gradients. */
-enum { IN_X, IN_W, IN_R, IN_B, IN_LENS, IN_H, IN_C, IN_P, IN_DY, IN_DYH, IN_DYC, IN_COUNT };
+enum { IN_X, IN_W, IN_R, IN_B, IN_LENS, IN_H, IN_C, IN_P, IN_DY, IN_DYH, IN_DYC, IN_KEPT, IN_COUNT };
 /* Outputs of the operators, and of their gradients.  A gradient that is not wanted is empty. */
-enum { OUT_Y, OUT_H, OUT_C };
+enum { OUT_Y, OUT_H, OUT_C, OUT_KEPT };
 enum { OUT_DX, OUT_DW, OUT_DR, OUT_DB, OUT_DH, OUT_DC, OUT_DP, OUT_COUNT };
 
 typedef enum ot_squash {
@@ -93,6 +93,8 @@ ot_status ot_recurrent_grad_prepare(ot_prep *p);
 ot_status ot_recurrent_reference(const ot_run *r);
 ot_status ot_recurrent_grad_reference(const ot_run *r);
 
+/* Why the float32 kernels do not serve the gradient of this recurrence; NULL: they do. */
+const char *ot_recurrence_declines(const ot_recurrence *q);
 const char *ot_recurrent_grad_declines(const ot_prep *p);
 ot_status ot_recurrent_fast_prepare(ot_prep *p);
 ot_status ot_recurrent_grad_fast_prepare(ot_prep *p);

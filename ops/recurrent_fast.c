@@ -33,15 +33,31 @@ static size_t most(size_t a, size_t b)
 static size_t product_work(const ot_recurrence *q, bool backward, int threads)
 {
     const int64_t rows = q->s * q->b, all = q->gates * q->h;
-    size_t n = ot_gemm_workspace(rows, all, q->i, threads);
+    size_t n = backward ? ot_gemm_workspace(rows, q->i, all, threads) : ot_gemm_workspace(rows, all, q->i, threads);
     if (backward) {
-        n = most(n, ot_gemm_workspace(rows, q->i, all, threads));
         n = most(n, ot_gemm_workspace(all, q->i, rows, threads));
         n = most(n, ot_gemm_workspace(all, q->h, rows, threads));
         n = most(n, ot_gemm_workspace(2 * q->h, q->h, rows, threads));
         n = most(n, ot_gemm_workspace(q->h, q->h, rows, threads));
     }
     return n / sizeof(float) + 1;
+}
+
+/* Floats of R as a direction packs it.  Backward, GRU's last gate is apart where r comes before the product. */
+static size_t packed_room(const ot_recurrence *q, bool backward)
+{
+    if (!backward)
+        return packed_size(q);
+    return (ot_gemm_packed_size(q->h, (q->gates - 1) * q->h) + ot_gemm_packed_size(q->h, q->h)) / sizeof(float) + 16;
+}
+
+ot_kept ot_kept_of(const ot_recurrence *q, int d, void *data)
+{
+    const int64_t rows = q->s * q->b, all = q->gates * q->h, planes = q->gates + (q->cell == CELL_RNN ? 1 : 2);
+    if (!data)
+        return (ot_kept){ 0 };
+    float *gates = (float *)data + d * rows * planes * q->h, *before = gates + rows * all;
+    return (ot_kept){ gates, before, q->cell == CELL_RNN ? NULL : before + rows * q->h };
 }
 
 ot_status ot_fast_prepare(ot_prep *p, bool backward)
@@ -59,24 +75,19 @@ ot_status ot_fast_prepare(ot_prep *p, bool backward)
     if (!ot_mul(&floats, most(rows, b), 32 * sizeof(float)) || !ot_mul(&floats, floats, h + 1))
         return ot_fail(OT_ENOMEM, "%lld steps of %lld sequences with states of %lld", (long long)q->s, (long long)q->b,
                        (long long)q->h);
-    const size_t packed = packed_size(q);
+    const size_t packed = packed_room(q, backward);
+    const bool keeps = !backward && p->n_out > OUT_KEPT && p->y[OUT_KEPT];
     snprintf(form, sizeof(form), "recurrent %s%s", q->cell == CELL_GRU ? "GRU " : "", ot_kernels_isa());
     if (!backward)
         s->packed = ot_prep_packed(p, IN_R, form, packed * (size_t)q->directions * sizeof(float), &st);
-    at->gates = place(&at->end, rows * all);
+    at->gates = place(&at->end, keeps ? 0 : rows * all);
     at->bias = place(&at->end, all);
     at->h = place(&at->end, b * h);
     at->c = place(&at->end, b * h);
     at->rec = place(&at->end, b * all);
     at->reset = place(&at->end, b * h);
     at->packed = place(&at->end, s->packed ? 0 : packed);
-    if (backward) {
-        at->back = place(
-            &at->end,
-            (ot_gemm_packed_size(q->h, (q->gates - 1) * q->h) + ot_gemm_packed_size(q->h, q->h)) / sizeof(float) + 16);
-        at->before = place(&at->end, rows * h);
-        at->extra = place(&at->end, rows * h);
-    }
+    at->late = place(&at->end, backward && q->linear_before_reset ? rows * h : 0);
     at->work = place(&at->end, product_work(q, backward, p->threads));
     p->scratch = at->end * sizeof(float);
     return st;
@@ -118,21 +129,23 @@ static const float *packed_of(ot_fast *f)
 }
 
 /* Wb + Rb, where they are added together. */
-static void set_bias(ot_fast *f)
+static const float *set_bias(ot_fast *f)
 {
     const ot_recurrence *q = f->q;
+    float *bias = ot_fast_at(f, f->at->bias);
     const int64_t all = q->gates * q->h;
     const float *b = ot_data_in(f->r, IN_B);
-    memset(f->bias, 0, (size_t)all * sizeof(float));
+    memset(bias, 0, (size_t)all * sizeof(float));
     if (!b)
-        return;
+        return bias;
     b += f->d * 2 * all;
     const bool late = q->cell == CELL_GRU && q->linear_before_reset;
-    ot_row_add(late ? 2 * q->h : all, b, b + all, f->bias);
+    ot_row_add(late ? 2 * q->h : all, b, b + all, bias);
     if (late) {
-        memcpy(f->bias + 2 * q->h, b + 2 * q->h, (size_t)q->h * sizeof(float));
+        memcpy(bias + 2 * q->h, b + 2 * q->h, (size_t)q->h * sizeof(float));
         f->late_bias = b + all + 2 * q->h;
     }
+    return bias;
 }
 
 static void set_state(ot_fast *f, int input, float *state)
@@ -146,25 +159,18 @@ static void set_state(ot_fast *f, int input, float *state)
             memset(state + b * h, 0, (size_t)h * sizeof(float));
 }
 
-void ot_fast_open(ot_fast *f, const ot_run *r, int d, bool keep)
+void ot_fast_open(ot_fast *f, const ot_run *r, int d)
 {
     const ot_fast_state *s = r->state;
-    *f = (ot_fast){ .r = r, .q = &s->q, .at = &s->at, .pool = ot_pool_of(r), .d = d, .keep = keep };
+    *f = (ot_fast){ .r = r, .q = &s->q, .at = &s->at, .pool = ot_pool_of(r), .d = d };
     f->gates = ot_fast_at(f, s->at.gates);
-    f->bias = ot_fast_at(f, s->at.bias);
     f->h = ot_fast_at(f, s->at.h);
     f->c = ot_fast_at(f, s->at.c);
     f->rec = ot_fast_at(f, s->at.rec);
     f->reset = ot_fast_at(f, s->at.reset);
-    f->before = ot_fast_at(f, s->at.before);
-    f->extra = ot_fast_at(f, s->at.extra);
     f->work = ot_fast_at(f, s->at.work);
     f->p = ot_data_in(r, IN_P);
     f->p = f->p ? f->p + d * 3 * s->q.h : NULL;
-    f->packed = packed_of(f);
-    set_bias(f);
-    set_state(f, IN_H, f->h);
-    set_state(f, IN_C, f->c);
 }
 
 /* ---- A step ---------------------------------------------------------------------------------------------------- */
@@ -242,8 +248,8 @@ static void gru_first(void *ctx, int64_t from, int64_t to)
         ot_row_add(2 * n, g, f->rec + b * 3 * n, g);
         activate(f, 0, 2 * n, g);
         ot_row_mul(n, g + n, f->h + b * n, reset);
-        if (f->keep && !f->q->linear_before_reset)
-            memcpy(f->extra + row * n, reset, (size_t)n * sizeof(float));
+        if (f->kept.extra && !f->q->linear_before_reset)
+            memcpy(f->kept.extra + row * n, reset, (size_t)n * sizeof(float));
     }
 }
 
@@ -257,8 +263,8 @@ static void gru_cell(const ot_fast *f, int64_t row, float *g, float *rec, float 
     } else {
         if (f->late_bias)
             ot_row_add(n, rec, f->late_bias, rec);
-        if (f->keep)
-            memcpy(f->extra + row * n, rec, (size_t)n * sizeof(float));
+        if (f->kept.extra)
+            memcpy(f->kept.extra + row * n, rec, (size_t)n * sizeof(float));
         add_product(n, g + n, rec, last);
     }
     activate(f, 1, n, last);
@@ -271,17 +277,17 @@ static void advance(void *ctx, int64_t from, int64_t to)
     const ot_fast *f = ctx;
     const ot_recurrence *q = f->q;
     const int64_t n = q->h, all = q->gates * n;
-    float *y = f->keep ? NULL : ot_data_out(f->r, OUT_Y);
+    float *y = ot_data_out(f->r, OUT_Y);
     for (int64_t b = from, t; b < to; b++) {
         const int64_t row = ot_fast_row(f, b, &t);
         float *h = f->h + b * n, *c = f->c + b * n, *rec = f->rec + b * all;
         if (row < 0)
             continue;
         float *g = f->gates + row * all;
-        if (f->keep) {
-            memcpy(f->before + row * n, h, (size_t)n * sizeof(float));
+        if (f->kept.before) {
+            memcpy(f->kept.before + row * n, h, (size_t)n * sizeof(float));
             if (q->cell == CELL_LSTM)
-                memcpy(f->extra + row * n, c, (size_t)n * sizeof(float));
+                memcpy(f->kept.extra + row * n, c, (size_t)n * sizeof(float));
         }
         if (q->cell == CELL_GRU) {
             gru_cell(f, row, g, rec, h);
@@ -308,7 +314,8 @@ void ot_fast_product(const ot_fast *f, int64_t n, int64_t k, const float *a, int
     ot_gemm_by_packed(&g, packed, g.m * n * k < WORTH_THREADS ? NULL : &f->pool);
 }
 
-void ot_fast_forward(ot_fast *f)
+/* All steps of the direction: gates are activated, h and c the last states. */
+static void forward(ot_fast *f)
 {
     const ot_recurrence *q = f->q;
     const int64_t h = q->h, all = q->gates * h, rows = q->s * q->b;
@@ -324,7 +331,7 @@ void ot_fast_forward(ot_fast *f)
                               .c = f->gates,
                               .ldc = all,
                               .alpha = 1,
-                              .epi = { .bias_col = f->bias } };
+                              .epi = { .bias_col = set_bias(f) } };
     if (rows == 0 || h == 0)
         return;
     ot_gemm(&in, f->work, &f->pool);
@@ -355,12 +362,18 @@ ot_status ot_recurrent_fast(const ot_run *r)
 {
     const ot_fast_state *s = r->state;
     OT_TRY(ot_check_lengths(&s->q, r));
-    if (ot_has_x(r, IN_LENS) && ot_data_out(r, OUT_Y))
-        memset(r->y[OUT_Y].data, 0, ot_tensor_bytes(&r->y[OUT_Y]));
+    for (int i = OUT_Y; i <= OUT_KEPT; i += OUT_KEPT - OUT_Y)
+        if (ot_has_x(r, IN_LENS) && ot_data_out(r, i))
+            memset(r->y[i].data, 0, ot_tensor_bytes(&r->y[i]));
     for (int d = 0; d < s->q.directions; d++) {
         ot_fast f;
-        ot_fast_open(&f, r, d, false);
-        ot_fast_forward(&f);
+        ot_fast_open(&f, r, d);
+        f.kept = ot_kept_of(&s->q, d, ot_data_out(r, OUT_KEPT));
+        f.gates = f.kept.gates ? f.kept.gates : f.gates;
+        f.packed = packed_of(&f);
+        set_state(&f, IN_H, f.h);
+        set_state(&f, IN_C, f.c);
+        forward(&f);
         put_states(&f, OUT_H, f.h);
         put_states(&f, OUT_C, f.c);
     }

@@ -1,25 +1,27 @@
-/* Gradients of RNN, GRU and LSTM in float32: forward again, keeping the gates of all rows; back, a product with R for
- * each step; then what is summed over all rows, the gradients of W, R, B and X, in one product each. */
+/* Gradients of RNN, GRU and LSTM in float32, from what forward kept of all rows: back, a product with R for each step;
+ * then what is summed over all rows, the gradients of W, R, B and X, in one product each. */
 #include "recurrent_fast.h"
 #include "kernels/rows.h"
 
 #include <string.h>
 
-const char *ot_recurrent_grad_declines(const ot_prep *p)
+const char *ot_recurrence_declines(const ot_recurrence *q)
 {
-    ot_recurrence q;
-    const char *why = ot_float32_only(p);
-    if (why)
-        return why;
-    if (ot_recurrence_read(&q, p->node) != OT_OK || q.clip > 0)
+    const int each = q->cell == CELL_RNN ? 1 : q->cell == CELL_GRU ? 2 : 3;
+    if (q->clip > 0)
         return "clip is for the reference";
-    const int each = q.cell == CELL_RNN ? 1 : q.cell == CELL_GRU ? 2 : 3;
-    for (int i = 0; i < each * q.directions; i++) {
-        const ot_squash kind = q.act[i / each][i % each].kind;
+    for (int i = 0; i < each * q->directions; i++) {
+        const ot_squash kind = q->act[i / each][i % each].kind;
         if (kind != SQUASH_SIGMOID && kind != SQUASH_TANH && kind != SQUASH_RELU)
             return "only for Sigmoid, Tanh and Relu";
     }
     return NULL;
+}
+
+const char *ot_recurrent_grad_declines(const ot_prep *p)
+{
+    const char *why = ot_float32_only(p);
+    return why ? why : p->n_in <= IN_KEPT || !p->x[IN_KEPT] ? "forward kept nothing" : NULL;
 }
 
 ot_status ot_recurrent_grad_fast_prepare(ot_prep *p)
@@ -67,20 +69,19 @@ typedef struct back {
     ot_fast f;
     float *dh, *dc; /* [B][H], where forward had the states */
     float *dp;      /* [3 H] or NULL */
-    const float *packed;
+    float *late;    /* [rows][H], of GRU with linear_before_reset */
 } back;
 
 /* ---- A row ----------------------------------------------------------------------------------------------------- */
 
-/* The gates g become the gradients of their sums, also written to `rec`; dc goes on to the step before.  c is
- * room for a row. */
-static void lstm_row(const back *k, int64_t row, float *g, float *rec, const float *dh, float *dc, float *c)
+/* From the gates g the gradients of their sums, to `rec`; dc goes on to the step before.  c is room for a row. */
+static void lstm_row(const back *k, int64_t row, const float *g, float *rec, const float *dh, float *dc, float *c)
 {
     const ot_fast *f = &k->f;
     const int64_t n = f->q->h;
-    const float *before = f->extra + row * n, *p = f->p;
+    const float *before = f->kept.extra + row * n, *p = f->p;
     float *i = rec, *o = i + n, *forget = o + n, *in = forget + n, *out = in;
-    float *gi = g, *go = gi + n, *gf = go + n, *gc = gf + n;
+    const float *gi = g, *go = gi + n, *gf = go + n, *gc = gf + n;
     for (int64_t j = 0; j < n; j++)
         c[j] = gf[j] * before[j] + gi[j] * gc[j];
     output_state(f, n, c, out);
@@ -110,17 +111,18 @@ static void lstm_row(const back *k, int64_t row, float *g, float *rec, const flo
         add_product(n, o, c, k->dp + n);
         add_product(n, forget, before, k->dp + 2 * n);
     }
-    memcpy(g, rec, (size_t)(4 * n) * sizeof(float));
 }
 
-/* GRU with linear_before_reset: dh keeps what goes straight to the state before. */
-static void gru_row(const back *k, int64_t row, float *g, float *rec, float *dh)
+/* To d the gradients of the sums, to rec of what is multiplied by R; dh keeps what goes straight to the state before.
+ * r waits for the product where that is with r H. */
+static void gru_row(const back *k, int64_t row, const float *g, float *d, float *rec, float *dh)
 {
     const ot_fast *f = &k->f;
     const int64_t n = f->q->h;
-    const float *before = f->before + row * n;
-    float *extra = f->extra + row * n, *z = rec, *r = z + n, *in = r + n;
-    float *gz = g, *gr = gz + n, *gh = gr + n;
+    const size_t bytes = (size_t)n * sizeof(float);
+    const float *before = f->kept.before + row * n, *extra = f->kept.extra + row * n;
+    const float *gz = g, *gr = gz + n, *gh = gr + n;
+    float *z = d, *r = z + n, *in = r + n;
     for (int64_t j = 0; j < n; j++) {
         z[j] = dh[j] * (before[j] - gh[j]);
         in[j] = dh[j] * (1 - gz[j]);
@@ -128,20 +130,20 @@ static void gru_row(const back *k, int64_t row, float *g, float *rec, float *dh)
     }
     slope(f, 0, n, gz, z);
     slope(f, 1, n, gh, in);
-    memcpy(gz, z, (size_t)n * sizeof(float));
-    memcpy(gh, in, (size_t)n * sizeof(float));
-    if (!f->q->linear_before_reset)
-        return; /* r waits for the product */
-    for (int64_t j = 0; j < n; j++) {
-        r[j] = in[j] * extra[j];
-        in[j] *= gr[j];
+    memcpy(rec, z, bytes);
+    if (!f->q->linear_before_reset) {
+        memcpy(rec + 2 * n, in, bytes);
+        return;
     }
-    memcpy(extra, in, (size_t)n * sizeof(float));
+    float *late = k->late + row * n;
+    ot_row_mul(n, in, extra, r);
     slope(f, 0, n, gr, r);
-    memcpy(gr, r, (size_t)n * sizeof(float));
+    ot_row_mul(n, in, gr, late);
+    memcpy(rec + n, r, bytes);
+    memcpy(rec + 2 * n, late, bytes);
 }
 
-/* GRU without: reset holds the gradient of r H. */
+/* GRU without linear_before_reset: reset holds the gradient of r H. */
 static void gru_reset(void *ctx, int64_t from, int64_t to)
 {
     const back *k = ctx;
@@ -151,14 +153,14 @@ static void gru_reset(void *ctx, int64_t from, int64_t to)
         const int64_t row = ot_fast_row(f, b, &t);
         if (row < 0)
             continue;
-        float *r = f->rec + b * 3 * n + n, *gr = f->gates + row * 3 * n + n, *dh = k->dh + b * n;
-        const float *before = f->before + row * n, *d = f->reset + b * n;
+        float *r = f->rec + b * 3 * n + n, *dh = k->dh + b * n;
+        const float *before = f->kept.before + row * n, *d = f->reset + b * n, *gr = f->kept.gates + row * 3 * n + n;
         for (int64_t j = 0; j < n; j++) {
             r[j] = d[j] * before[j];
             dh[j] += d[j] * gr[j];
         }
         slope(f, 0, n, gr, r);
-        memcpy(gr, r, (size_t)n * sizeof(float));
+        memcpy(f->gates + row * 3 * n + n, r, (size_t)n * sizeof(float));
     }
 }
 
@@ -176,11 +178,12 @@ static void back_rows(void *ctx, int64_t from, int64_t to)
             memset(rec, 0, (size_t)all * sizeof(float));
             continue;
         }
-        float *g = f->gates + row * all;
+        const float *g = f->kept.gates + row * all;
+        float *d = f->gates + row * all;
         if (dy)
             ot_row_add(n, dh, dy + ot_y_at(q, t, f->d, b), dh);
         if (q->cell == CELL_GRU) {
-            gru_row(k, row, g, rec, dh);
+            gru_row(k, row, g, d, rec, dh);
             continue;
         }
         if (q->cell == CELL_LSTM) {
@@ -188,8 +191,8 @@ static void back_rows(void *ctx, int64_t from, int64_t to)
         } else {
             memcpy(rec, dh, (size_t)n * sizeof(float));
             slope(f, 0, n, g, rec);
-            memcpy(g, rec, (size_t)n * sizeof(float));
         }
+        memcpy(d, rec, (size_t)all * sizeof(float));
         memset(dh, 0, (size_t)n * sizeof(float));
     }
 }
@@ -230,14 +233,15 @@ static void sum_rows(const ot_fast *f, const float *d, int64_t n, int64_t stride
         ot_row_add(n, to, d + row * stride, to);
 }
 
-static void finish(const ot_fast *f)
+static void finish(const back *k)
 {
+    const ot_fast *f = &k->f;
     const ot_recurrence *q = f->q;
     const int64_t h = q->h, all = q->gates * h, rows = q->s * q->b;
     const bool gru = q->cell == CELL_GRU, late = gru && q->linear_before_reset;
     float *dx = ot_data_out(f->r, OUT_DX), *dw = ot_data_out(f->r, OUT_DW), *dr = ot_data_out(f->r, OUT_DR);
     float *db = ot_data_out(f->r, OUT_DB);
-    const float *last = late ? f->extra : f->gates + 2 * h; /* GRU's gradients of H Rh' or (r H) Rh' */
+    const float *last = late ? k->late : f->gates + 2 * h; /* GRU's gradients of H Rh' or (r H) Rh' */
     if (dx && rows > 0) {
         const ot_gemm_args g = { .m = rows,
                                  .n = q->i,
@@ -258,9 +262,9 @@ static void finish(const ot_fast *f)
         sum_products(f, f->gates, all, all, f->r->x[IN_X].data, q->i, dw + f->d * all * q->i);
     if (dr) {
         dr += f->d * all * h;
-        sum_products(f, f->gates, gru ? 2 * h : all, all, f->before, h, dr);
+        sum_products(f, f->gates, gru ? 2 * h : all, all, f->kept.before, h, dr);
         if (gru)
-            sum_products(f, last, h, late ? h : all, late ? f->before : f->extra, h, dr + 2 * h * h);
+            sum_products(f, last, h, late ? h : all, late ? f->kept.before : f->kept.extra, h, dr + 2 * h * h);
     }
     if (db) {
         db += f->d * 2 * all;
@@ -274,16 +278,17 @@ static void finish(const ot_fast *f)
 /* ---- A direction ----------------------------------------------------------------------------------------------- */
 
 /* Rows behind the ends of sequences have no part in the sums. */
-static void clear_rows(const ot_fast *f)
+static void clear_rows(const back *k)
 {
+    const ot_fast *f = &k->f;
     const ot_recurrence *q = f->q;
     const int64_t all = q->gates * q->h;
     for (int64_t b = 0; b < q->b; b++)
         for (int64_t t = ot_length_of(q, f->r, b); t < q->s; t++) {
             const int64_t row = ot_row_at(q, t, b);
             memset(f->gates + row * all, 0, (size_t)all * sizeof(float));
-            memset(f->before + row * q->h, 0, (size_t)q->h * sizeof(float));
-            memset(f->extra + row * q->h, 0, (size_t)q->h * sizeof(float));
+            if (k->late)
+                memset(k->late + row * q->h, 0, (size_t)q->h * sizeof(float));
         }
 }
 
@@ -302,13 +307,12 @@ static void states(const ot_fast *f, const float *from, float *to, bool in)
     }
 }
 
-static void pack_back(back *k)
+static void pack_back(ot_fast *f)
 {
-    const ot_fast *f = &k->f;
     const int64_t h = f->q->h, rows = (f->q->gates - 1) * h;
     const float *rec = (const float *)f->r->x[IN_R].data + f->d * f->q->gates * h * h;
-    float *to = ot_fast_at(f, f->at->back);
-    k->packed = to;
+    float *to = ot_fast_at(f, f->at->packed);
+    f->packed = to;
     if (f->q->cell == CELL_GRU && !f->q->linear_before_reset) {
         ot_gemm_pack(h, rows, rec, h, 1, to, &f->pool);
         ot_gemm_pack(h, h, rec + rows * h, h, 1, to + ot_gemm_packed_size(h, rows) / sizeof(float), &f->pool);
@@ -329,11 +333,11 @@ static void back_steps(back *k)
         else
             ot_fast_batch(f, back_rows);
         if (early) {
-            ot_fast_product(f, h, h, f->rec + first, all, k->packed + ot_gemm_packed_size(h, first) / sizeof(float),
+            ot_fast_product(f, h, h, f->rec + first, all, f->packed + ot_gemm_packed_size(h, first) / sizeof(float),
                             f->reset, h);
             ot_fast_batch(f, gru_reset);
         }
-        ot_fast_product(f, h, early ? first : all, f->rec, all, k->packed, f->reset, h);
+        ot_fast_product(f, h, early ? first : all, f->rec, all, f->packed, f->reset, h);
         ot_fast_batch(f, add_reset);
     }
 }
@@ -345,9 +349,10 @@ ot_status ot_recurrent_grad_fast(const ot_run *r)
     OT_TRY(ot_check_lengths(q, r));
     for (int d = 0; d < q->directions; d++) {
         back k = { 0 };
-        ot_fast_open(&k.f, r, d, true);
-        ot_fast_forward(&k.f);
-        clear_rows(&k.f);
+        ot_fast_open(&k.f, r, d);
+        k.f.kept = ot_kept_of(q, d, r->x[IN_KEPT].data);
+        k.late = q->cell == CELL_GRU && q->linear_before_reset ? ot_fast_at(&k.f, k.f.at->late) : NULL;
+        clear_rows(&k);
         k.dh = k.f.h;
         k.dc = k.f.c;
         states(&k.f, ot_data_in(r, IN_DYH), k.dh, true);
@@ -356,10 +361,10 @@ ot_status ot_recurrent_grad_fast(const ot_run *r)
         k.dp = k.dp ? k.dp + d * 3 * q->h : NULL;
         if (k.dp)
             memset(k.dp, 0, (size_t)(3 * q->h) * sizeof(float));
-        pack_back(&k);
+        pack_back(&k.f);
         if (q->b > 0 && q->h > 0)
             back_steps(&k);
-        finish(&k.f);
+        finish(&k);
         if (ot_data_out(r, OUT_DH))
             states(&k.f, k.dh, ot_data_out(r, OUT_DH), false);
         if (ot_data_out(r, OUT_DC))

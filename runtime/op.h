@@ -311,6 +311,9 @@ ot_val ot_dy(const ot_build *b, int i);  /* the gradient of output i; OT_NONE: n
 bool ot_wants(const ot_build *b, int i); /* is the gradient of input i asked for? */
 /* v is part of the gradient of input i; the driver reduces what was broadcast and adds what other readers give. */
 void ot_give(ot_build *b, int i, ot_val v);
+/* The node becomes the internal operator `op`, of the same inputs, attributes and outputs and one more at index `at`,
+ * for backward to read; returns that one. */
+ot_val ot_keep(ot_build *b, const char *op, int at);
 void ot_grad_none(ot_build *b); /* as .grad: the gradient is truly zero for every input */
 
 /* Normalising and composing only: output i of the node is v.  A builder that says it for no output leaves the node. */

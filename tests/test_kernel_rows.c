@@ -265,30 +265,6 @@ static void test_functions(void)
     everywhere(each_function);
 }
 
-static void each_sgd(const ot_kernel_pool *pool)
-{
-    float *g = kernel_noise(N, 5), *w0 = kernel_noise(N, 6), *v0 = kernel_noise(N, 7), *w = kernel_floats(N),
-          *v = kernel_floats(N);
-    (void)pool;
-    for (int form = 0; form < 3; form++) {
-        ot_sgd_step s = { 0.1f, form ? 0.9f : 0, 0.01f, form == 2 };
-        memcpy(w, w0, sizeof(float) * N);
-        memcpy(v, v0, sizeof(float) * N);
-        ot_row_sgd(N, &s, g, w, form ? v : NULL);
-        for (int i = 0; i < N; i++) {
-            double grad = g[i] + 0.01 * w0[i], vel = form ? 0.9 * v0[i] + grad : grad;
-            CHECK(test_close(w0[i] - 0.1 * (form == 2 ? grad + 0.9 * vel : vel), w[i], 4e-7, 1e-6));
-            CHECK(test_close(form ? vel : v0[i], v[i], 4e-7, 1e-6));
-        }
-    }
-    ot_free(g), ot_free(w0), ot_free(v0), ot_free(w), ot_free(v);
-}
-
-static void test_sgd(void)
-{
-    everywhere(each_sgd);
-}
-
 /* ---- channels ---- */
 
 static void channel_case(int64_t n, int64_t c, int64_t size, const ot_kernel_pool *pool)
@@ -391,11 +367,6 @@ static void test_softmax(void)
 }
 
 const ot_test kernel_rows_tests[] = {
-    { "channels", test_channels },
-    { "functions", test_functions },
-    { "pooling", test_pooling },
-    { "rows", test_rows },
-    { "sgd", test_sgd },
-    { "softmax", test_softmax },
-    { NULL, NULL },
+    { "channels", test_channels }, { "functions", test_functions }, { "pooling", test_pooling },
+    { "rows", test_rows },         { "softmax", test_softmax },     { NULL, NULL },
 };

@@ -22,14 +22,6 @@ void ot_row_tanh(int64_t n, const float *x, float *y);
 double ot_row_sum(int64_t n, const float *x);
 double ot_row_dot(int64_t n, const float *a, const float *b);
 
-/* PyTorch's SGD: g = grad + decay * w; v = momentum * v + g; w -= lr * (nesterov ? g + momentum * v : v).
- * v may be NULL when momentum is 0. */
-typedef struct ot_sgd_step {
-    float lr, momentum, decay;
-    bool nesterov;
-} ot_sgd_step;
-void ot_row_sgd(int64_t n, const ot_sgd_step *s, const float *grad, float *w, float *v);
-
 /* Per channel, x is [n][c][size]; channels are the threads' blocks.  y and dx may be x or dy. */
 /* y = act(scale[c] * x + shift[c]): BatchNorm inference.  act is none or relu. */
 void ot_channel_scale(int64_t n, int64_t c, int64_t size, const float *x, const float *scale, const float *shift,

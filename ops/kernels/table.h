@@ -76,7 +76,6 @@
     V(ot_row_tanh, (int64_t n, const float *x, float *y), (n, x, y)) \
     R(double, ot_row_sum, (int64_t n, const float *x), (n, x)) \
     R(double, ot_row_dot, (int64_t n, const float *a, const float *b), (n, a, b)) \
-    V(ot_row_sgd, (int64_t n, const ot_sgd_step *s, const float *grad, float *w, float *v), (n, s, grad, w, v)) \
     V(ot_channel_scale, (int64_t n, int64_t c, int64_t size, const float *x, const float *scale, const float *shift, \
       ot_kernel_act act, float *y, const ot_kernel_pool *pool), (n, c, size, x, scale, shift, act, y, pool)) \
     V(ot_channel_moments, (int64_t n, int64_t c, int64_t size, const float *x, float *mean, float *var, \

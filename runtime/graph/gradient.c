@@ -34,6 +34,39 @@ void ot_give(ot_build *b, int i, ot_val v)
     *d = *d == OT_NONE ? v : OT_EMIT(b, "Add", *d, v);
 }
 
+static ot_status keep(ot_build *b, ot_node *n, const ot_op *op, int at)
+{
+    ot_graph *g = b->g;
+    const char *name = ot_arena_printf(&g->arena, "%s:%d", n->name, at);
+    ot_fact *y = ot_arena_calloc(&g->arena, (size_t)at + 1, sizeof(*y));
+    ot_val *out = ot_arena_calloc(&g->arena, (size_t)at + 1, sizeof(*out));
+    if (!name || !y || !out)
+        return OT_ENOMEM;
+    for (int i = 0; i < at; i++)
+        out[i] = i < n->n_out ? n->out[i] : OT_NONE;
+    n->op = op;
+    n->opset = 1;
+    n->out = out;
+    n->n_out = at + 1;
+    OT_TRY(ot_infer_node(g, &g->arena, n, NULL, NULL, y));
+    out[at] = ot_graph_value(g, name, OT_FROM_NODE, &y[at]);
+    if (out[at] == OT_NONE)
+        return OT_ENOMEM;
+    g->value[out[at]].producer = n;
+    return OT_OK;
+}
+
+ot_val ot_keep(ot_build *b, const char *op, int at)
+{
+    const ot_op *keeping;
+    ot_node *n = b->node;
+    if (b->st == OT_OK)
+        ot_build_fail(b, ot_find_op(&keeping, OT_INTERNAL, op, 1));
+    if (b->st == OT_OK)
+        ot_build_fail(b, keep(b, n, keeping, at));
+    return b->st == OT_OK ? n->out[at] : OT_NONE;
+}
+
 void ot_grad_none(ot_build *b)
 {
     (void)b;

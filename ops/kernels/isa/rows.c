@@ -54,26 +54,6 @@ void OT_K(ot_row_axpy)(int64_t n, float a, const float *x, float *y)
         y[i] += a * x[i];
 }
 
-void OT_K(ot_row_sgd)(int64_t n, const ot_sgd_step *s, const float *grad, float *w, float *v)
-{
-    const float lr = s->lr, mu = s->momentum, decay = s->decay;
-    if (!v) {
-        for (int64_t i = 0; i < n; i++)
-            w[i] -= lr * (grad[i] + decay * w[i]);
-    } else if (s->nesterov) {
-        for (int64_t i = 0; i < n; i++) {
-            float g = grad[i] + decay * w[i];
-            v[i] = mu * v[i] + g;
-            w[i] -= lr * (g + mu * v[i]);
-        }
-    } else {
-        for (int64_t i = 0; i < n; i++) {
-            v[i] = mu * v[i] + (grad[i] + decay * w[i]);
-            w[i] -= lr * v[i];
-        }
-    }
-}
-
 /* Four vectors of sums, added in a fixed order. */
 double OT_K(ot_row_sum)(int64_t n, const float *x)
 {
