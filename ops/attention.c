@@ -5,6 +5,7 @@
  * that sees no key gives zeros.
  *
  * The operator is a composite.  Heads that share K and V are rows of one product, so K and V are not repeated. */
+#include "attention.h"
 #include "run.h"
 
 #include <math.h>
@@ -39,7 +40,7 @@ static ot_val transposed(ot_build *b, ot_val v, const int64_t perm[4])
     return OT_EMIT_WITH(b, "Transpose", OT_ATTRS(OT_INTS("perm", perm, 4)), v);
 }
 
-static ot_val cast(ot_build *b, ot_val v, ot_dtype to)
+ot_val ot_as_type(ot_build *b, ot_val v, ot_dtype to)
 {
     return ot_fact_of(b, v)->dtype == to ? v : OT_EMIT_WITH(b, "Cast", OT_ATTRS(OT_INT("to", to)), v);
 }
@@ -102,7 +103,7 @@ static ot_val minus_inf(ot_build *b, ot_val allowed, ot_dtype t)
 static ot_val mask_bias(ot_build *b, ot_val mask, ot_val k, ot_dtype t)
 {
     const int rank = rank_of(b, mask);
-    mask = ot_fact_of(b, mask)->dtype == OT_BOOL ? minus_inf(b, mask, t) : cast(b, mask, t);
+    mask = ot_fact_of(b, mask)->dtype == OT_BOOL ? minus_inf(b, mask, t) : ot_as_type(b, mask, t);
     const ot_dim have = ot_fact_of(b, mask)->dim[rank - 1], want = ot_fact_of(b, k)->dim[2];
     if (have == want)
         return mask;
@@ -200,8 +201,20 @@ static ot_val scaled(ot_build *b, ot_val q, ot_val v)
         const double s = scale ? scale->f : size ? 1 / sqrt((double)size) : 1;
         return OT_EMIT(b, "Mul", v, ot_const_scalar(b, t, sqrt(s)));
     }
-    const ot_val root = OT_EMIT(b, "Sqrt", cast(b, dims(b, q, 3, 4), OT_DOUBLE));
-    return OT_EMIT(b, "Mul", v, cast(b, OT_EMIT(b, "Sqrt", OT_EMIT(b, "Reciprocal", root)), t));
+    const ot_val root = OT_EMIT(b, "Sqrt", ot_as_type(b, dims(b, q, 3, 4), OT_DOUBLE));
+    return OT_EMIT(b, "Mul", v, ot_as_type(b, OT_EMIT(b, "Sqrt", OT_EMIT(b, "Reciprocal", root)), t));
+}
+
+ot_val ot_attention_scores(ot_build *b, ot_val q, ot_val k)
+{
+    const ot_val turned = transposed(b, scaled(b, q, k), swap_last);
+    return from_groups(b, OT_EMIT(b, "MatMul", in_groups(b, scaled(b, q, q), k), turned), q, k);
+}
+
+ot_val ot_attention_sums(ot_build *b, ot_val weights, ot_val q, ot_val v)
+{
+    const ot_val w = in_groups(b, ot_as_type(b, weights, ot_fact_of(b, v)->dtype), v);
+    return from_groups(b, OT_EMIT(b, "MatMul", w, v), q, v);
 }
 
 /* softmax(scores + bias), with zeros where no key is seen: there nothing is hidden in between, so that no NaN comes up.
@@ -217,8 +230,8 @@ static ot_val weights_of(ot_build *b, ot_val scores, ot_val bias)
         blind = OT_EMIT(b, "Equal", most, ot_const_scalar(b, t, -INFINITY));
         scores = OT_EMIT(b, "Add", scores, OT_EMIT(b, "Where", blind, zero, bias));
     }
-    ot_val p = OT_EMIT_WITH(b, "Softmax", OT_ATTRS(OT_INT("axis", -1)), cast(b, scores, precision));
-    p = cast(b, p, t);
+    ot_val p = OT_EMIT_WITH(b, "Softmax", OT_ATTRS(OT_INT("axis", -1)), ot_as_type(b, scores, precision));
+    p = ot_as_type(b, p, t);
     return blind == OT_NONE ? p : OT_EMIT(b, "Where", blind, ot_const_scalar(b, t, 0), p);
 }
 
@@ -244,9 +257,7 @@ static void compose(ot_build *b)
         k = OT_EMIT_WITH(b, "Concat", OT_ATTRS(OT_INT("axis", 2)), ot_x(b, IN_PAST_K), k);
         v = OT_EMIT_WITH(b, "Concat", OT_ATTRS(OT_INT("axis", 2)), ot_x(b, IN_PAST_V), v);
     }
-    ot_val scores = OT_EMIT(b, "MatMul", in_groups(b, scaled(b, q, q), k), transposed(b, scaled(b, q, k), swap_last));
-    scores = from_groups(b, scores, q, k);
-    ot_val shown = scores;
+    ot_val scores = ot_attention_scores(b, q, k), shown = scores;
     if (cap > 0) {
         const ot_val by = ot_const_scalar(b, t, cap);
         scores = OT_EMIT(b, "Mul", OT_EMIT(b, "Tanh", OT_EMIT(b, "Div", scores, by)), by);
@@ -258,8 +269,7 @@ static void compose(ot_build *b)
         shown = OT_EMIT(b, "Add", scores, bias);
     if (mode == MODE_SOFTMAX)
         shown = weights;
-    const ot_val sums = OT_EMIT(b, "MatMul", in_groups(b, cast(b, weights, ot_fact_of(b, v)->dtype), v), v);
-    const ot_val y = cast(b, from_groups(b, sums, q, v), t);
+    const ot_val y = ot_as_type(b, ot_attention_sums(b, weights, q, v), t);
     const ot_val out[] = { flat ? without_heads(b, y) : y, k, v, shown };
     ot_becomes(b, 0, out[0]);
     for (int i = 1; i < n->n_out; i++)

@@ -37,6 +37,7 @@ set(OPS_SOURCES
     ops/einsum_product.c
     ops/expand.c
     ops/fft.c
+    ops/flex_attention.c
     ops/gather.c
     ops/gather_elements.c
     ops/gemm.c

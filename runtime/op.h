@@ -316,6 +316,10 @@ void ot_give(ot_build *b, int i, ot_val v);
 ot_val ot_keep(ot_build *b, const char *op, int at);
 void ot_grad_none(ot_build *b); /* as .grad: the gradient is truly zero for every input */
 
+/* Composing only: the nodes of the graph that attribute `name` holds, in the place of the node; out[] gets its outputs.
+ * False where there is no such attribute. */
+bool ot_emit_body(ot_build *b, const char *name, int n_in, const ot_val *in, int n_out, ot_val *out);
+
 /* Normalising and composing only: output i of the node is v.  A builder that says it for no output leaves the node. */
 void ot_becomes(ot_build *b, int i, ot_val v);
 

@@ -59,6 +59,7 @@ set(RUNTIME_SOURCES
     runtime/graph/derive_body.c
     runtime/graph/derive_functions.c
     runtime/graph/derive_if.c
+    runtime/graph/derive_inline.c
     runtime/graph/docshape.c
     runtime/graph/dump.c
     runtime/graph/evaluate.c

@@ -69,15 +69,19 @@ static const char *last_output(const doc *d, char *room, size_t size)
 
 static void add_nodes(ot_model *m, Onnx__GraphProto *g, const doc_node *nodes);
 
-static void add_branch(ot_model *m, Onnx__NodeProto *p, const char *name, const doc *d)
+static void add_branch(ot_model *m, Onnx__NodeProto *p, const char *name, const doc *d, const char *input)
 {
     char room[64];
+    if (!d)
+        return;
     Onnx__AttributeProto *a = ot_append(&p->base, "attribute");
     CHECK(a != NULL);
     CHECK_OK(ot_set_string(&a->name, name));
     a->type = ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__GRAPH;
     a->g = ot_new_message(&onnx__graph_proto__descriptor);
     CHECK_OK(ot_set_string(&a->g->name, name));
+    if (input)
+        CHECK_OK(ot_set_string(&((Onnx__ValueInfoProto *)ot_append(&a->g->base, "input"))->name, input));
     add_nodes(m, a->g, d->nodes);
     Onnx__ValueInfoProto *out = ot_append(&a->g->base, "output");
     CHECK_OK(ot_set_string(&out->name, last_output(d, room, sizeof(room))));
@@ -94,9 +98,14 @@ static void add_nodes(ot_model *m, Onnx__GraphProto *g, const doc_node *nodes)
             return;
         for (int i = 0, count = words(attrs, sizeof(attrs), n->attrs, attr_list, 8); i < count; i++)
             add_attr(m, p, attr_list[i]);
-        if (n->then) {
-            add_branch(m, p, "then_branch", n->then);
-            add_branch(m, p, "else_branch", n->otherwise);
+        if (strcmp(n->op, "FlexAttention") == 0) {
+            CHECK_OK(ot_set_string(&p->domain, "ai.onnx.preview"));
+            CHECK_OK(ot_model_set_opset(m, "ai.onnx.preview", 1));
+            add_branch(m, p, "score_mod", n->then, "v");
+            add_branch(m, p, "prob_mod", n->otherwise, "v");
+        } else if (n->then) {
+            add_branch(m, p, "then_branch", n->then, NULL);
+            add_branch(m, p, "else_branch", n->otherwise, NULL);
         }
     }
 }

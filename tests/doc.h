@@ -9,7 +9,7 @@ typedef struct doc_node {
     const char *in, *out; /* names with a space between; "_": absent */
     const char *attrs;    /* "axis=1 perm=0,2,1 axes=0, alpha=.5 auto_pad=VALID": one number is an int, a number with a
                              point a float, numbers with commas are ints ("0," one of them), "[1.,2.]" floats */
-    const struct doc *then, *otherwise; /* branches of an If */
+    const struct doc *then, *otherwise; /* branches of an If; score_mod and prob_mod of a FlexAttention, over "v" */
 } doc_node;
 
 #define NODE(op, in, out, attrs)                                                                                       \

@@ -1,4 +1,5 @@
 /* Attention and the operators around it. */
+#include "doc.h"
 #include "op_case.h"
 
 #define HEADS(q, kv) OT_INT("q_num_heads", q), OT_INT("kv_num_heads", kv)
@@ -184,6 +185,96 @@ static const op_case linear_rows[] = {
     { 0 },
 };
 
+#define FLEX .op = "FlexAttention", .domain = "ai.onnx.preview", .opset = 1
+
+static const op_case flex_rows[] = {
+    { FLEX, .in = { OP_X(2, 3, 4, 5), OP_X(2, 3, 6, 5), OP_X(2, 3, 6, 2) }, OP_WANT_DIM(2, 3, 4, 2) },
+    { FLEX, .attrs = OT_ATTRS(OT_REAL("scale", 0.7)), .in = { OP_X(1, 4, 3, 5), OP_X(1, 2, 6, 5), OP_X(1, 2, 6, 3) } },
+    { FLEX, .in = { OP_X(0, 2, 3, 4), OP_X(0, 2, 3, 4), OP_X(0, 2, 3, 4) } },
+    { FLEX, .in = { OP_F(2, 3, 4), OP_F(2, 3, 4), OP_F(2, 3, 4) }, .fails = "known rank of 4" },
+    { FLEX, .in = { OP_F(2, 3, 4, 4), OP_F(2, 3, 4, 5), OP_F(2, 3, 4, 4) }, .fails = "head sizes" },
+    { FLEX, .in = { OP_F(2, 3, 4, 4), OP_F(2, 2, 4, 4), OP_F(2, 2, 4, 4) }, .fails = "3 heads of Q for 2 of K" },
+    { FLEX, .attrs = OT_ATTRS(OT_INT("softmax_precision", OT_INT32)),
+      .in = { OP_F(1, 1, 2, 2), OP_F(1, 1, 2, 2), OP_F(1, 1, 2, 2) }, .fails = "softmax_precision is int32" },
+    { 0 },
+};
+
+static void flex(void)
+{
+    op_cases_run(flex_rows);
+}
+
+static const doc_tensor flex_tensors[] = { DOC_FLOATS("k", 2, 1, 5, 3),    DOC_FLOATS("val", 2, 1, 5, 4),
+                                           DOC_FLOATS("bias", 4, 5),       DOC_FLOATS("gate", 5),
+                                           DOC_SCALAR("two", OT_FLOAT, 2), { 0 } };
+
+/* Graphs that read values around them, and that have a node of the same name. */
+static void modified(void)
+{
+    static const doc_node score[] = {
+        NODE("Div", "v two", "a", NULL), NODE("Tanh", "a", "b", NULL), NODE("Add", "b bias", "out", NULL), { 0 }
+    };
+    static const doc_node prob[] = { NODE("Sigmoid", "gate", "b", NULL), NODE("Mul", "v b", "out", NULL), { 0 } };
+    static const doc score_mod = { .nodes = score }, prob_mod = { .nodes = prob };
+    static const doc_node nodes[] = { { "FlexAttention", "x k val", "y", NULL, &score_mod, &prob_mod },
+                                      NODE("Identity", "y", "z", NULL),
+                                      { 0 } };
+    static const doc_node plain[] = { NODE("Expand", "k heads", "ks", NULL),
+                                      NODE("Expand", "val heads", "vs", NULL),
+                                      NODE("Transpose", "ks", "kt", "perm=0,1,3,2"),
+                                      NODE("MatMul", "x kt", "s", NULL),
+                                      NODE("Mul", "s scale", "v", NULL),
+                                      NODE("Div", "v two", "a", NULL),
+                                      NODE("Tanh", "a", "b", NULL),
+                                      NODE("Add", "b bias", "c", NULL),
+                                      NODE("Softmax", "c", "p", "axis=-1"),
+                                      NODE("Sigmoid", "gate", "g", NULL),
+                                      NODE("Mul", "p g", "q", NULL),
+                                      NODE("MatMul", "q vs", "y", NULL),
+                                      { 0 } };
+    const doc_tensor more[] = {
+        DOC_FLOATS("k", 2, 1, 5, 3),    DOC_FLOATS("val", 2, 1, 5, 4),
+        DOC_FLOATS("bias", 4, 5),       DOC_FLOATS("gate", 5),
+        DOC_SCALAR("two", OT_FLOAT, 2), DOC_SCALAR("scale", OT_FLOAT, 0.57735026918962573),
+        DOC_INTS("heads", 1, 2, 1, 1),  { 0 }
+    };
+    const doc d = { .opset = 21, .x = "N,2,4,3", .nodes = nodes, .tensors = flex_tensors };
+    const doc same = { .opset = 21, .x = "N,2,4,3", .nodes = plain, .tensors = more };
+    ot_tensor *want = doc_run(&same, DOC_DIMS(2, 2, 4, 3));
+    if (want) {
+        double v[2 * 2 * 4 * 4];
+        CHECK(ot_tensor_count(want) == 64);
+        for (int i = 0; i < 64; i++)
+            v[i] = ot_tensor_get(want, i);
+        doc_compare(&d, v, DOC_DIMS(2, 2, 4, 3), DOC_DIMS(2, 2, 4, 4));
+    }
+    ot_tensor_free(want);
+    doc_check_gradients(&d, DOC_DIMS(2, 2, 4, 3));
+}
+
+static void refused(const doc_node *score, const char *words)
+{
+    const doc mod = { .nodes = score };
+    const doc_node nodes[] = { { "FlexAttention", "x k val", "y", NULL, &mod, NULL }, { 0 } };
+    const doc d = { .opset = 21, .x = "N,2,4,3", .nodes = nodes, .tensors = flex_tensors };
+    ot_model *m = doc_model(&d, false);
+    ot_session *s = NULL;
+    if (m)
+        CHECK_FAILS(ot_session_create(&s, m, NULL), OT_EMODEL, words);
+    ot_session_close(s);
+    ot_model_close(m);
+}
+
+static void bad_modifiers(void)
+{
+    static const doc_node flat[] = { NODE("Flatten", "v", "out", NULL), { 0 } };
+    static const doc_node other[] = { NODE("Cast", "v", "out", "to=11"), { 0 } };
+    static const doc_node unmade[] = { NODE("Add", "v nowhere", "out", NULL), { 0 } };
+    refused(flat, "score_mod makes float of rank 2");
+    refused(other, "score_mod makes double");
+    refused(unmade, "nowhere");
+}
+
 static void attention(void)
 {
     op_cases_run(attention_rows);
@@ -209,5 +300,12 @@ static void causal(void)
     op_cases_run(causal_rows);
 }
 
-const ot_test attention_tests[] = { { "attention", attention }, { "rotary", rotary }, { "swiglu", swiglu },
-                                    { "causal", causal },       { "linear", linear }, { 0 } };
+const ot_test attention_tests[] = { { "attention", attention },
+                                    { "rotary", rotary },
+                                    { "swiglu", swiglu },
+                                    { "causal", causal },
+                                    { "flex", flex },
+                                    { "flex modified", modified },
+                                    { "flex bad modifiers", bad_modifiers },
+                                    { "linear", linear },
+                                    { 0 } };

@@ -233,6 +233,17 @@ void ot_emit_outputs(ot_build *b, const char *name, const ot_attr *attrs, int n_
     ot_build_fail(b, st);
 }
 
+bool ot_emit_body(ot_build *b, const char *name, int n_in, const ot_val *in, int n_out, ot_val *out)
+{
+    for (int i = 0; i < n_out; i++)
+        out[i] = OT_NONE;
+    if (b->st != OT_OK || !ot_attr_find(b->node, name))
+        return false;
+    ot_build_fail(b, b->inline_body ? b->inline_body(b->inline_ctx, name, n_in, in, n_out, out)
+                                    : ot_fail(OT_EUNSUPPORTED, "attribute '%s' is a graph", name));
+    return true;
+}
+
 ot_val ot_emit(ot_build *b, const char *op, const ot_attr *attrs, int n_in, const ot_val *in)
 {
     ot_val out;

@@ -301,11 +301,18 @@ static ot_status take_node(ot_deriver *d, const Onnx__NodeProto *n)
     for (int i = 0; i < n_out; i++)
         if (!(names[i] = *n->output[i] ? ot_scope_value_name(d, n->output[i]) : ""))
             return OT_ENOMEM;
-    if (holds_bodies(attr))
+    ot_inlining bodies = { d, n };
+    bool inlined = holds_bodies(attr) && op->compose && !op->flow;
+    if (holds_bodies(attr) && !inlined)
         OT_TRY(ot_derive_bodies(d, op, opset, n, attr, &in, &n_in));
     const ot_attr *list = attr;
     OT_TRY(ot_free_batch(d, op, &list, in, n_in));
-    OT_TRY(ot_derive_node(&d->b, op, opset, name, list, n_in, in, n_out, out, names, d->o->for_gradient));
+    d->b.inline_body = inlined ? ot_derive_inline : NULL;
+    d->b.inline_ctx = &bodies;
+    ot_status st = ot_derive_node(&d->b, op, opset, name, list, n_in, in, n_out, out, names, d->o->for_gradient);
+    d->b.inline_body = NULL;
+    d->b.inline_ctx = NULL;
+    OT_TRY(st);
     for (int i = 0; i < n_out; i++) {
         if (*names[i] && out[i] == OT_NONE)
             return ot_fail(OT_EUNSUPPORTED, "output %d ('%s') of %s-%d is not made", i, names[i], op->name, opset);
@@ -403,7 +410,8 @@ static ot_status derive_once(ot_graph **out, const ot_model *m, const ot_derive_
 ot_status ot_derive(ot_graph **out, const ot_model *m, const ot_derive_opts *opts)
 {
     ot_graph *freed = NULL;
-    if (opts->free_batch && !ot_batch_is_open(m) && derive_once(&freed, m, opts, true) == OT_OK && !ot_graph_walks(freed)) {
+    if (opts->free_batch && !ot_batch_is_open(m) && derive_once(&freed, m, opts, true) == OT_OK &&
+        !ot_graph_walks(freed)) {
         *out = freed;
         return OT_OK;
     }

@@ -1,7 +1,7 @@
 /* What the parts of deriving share: derive.c makes values and nodes, derive_attrs.c reads types, tensors and
  * attributes, derive_bind.c finds what a node's operator is, derive_functions.c makes calls of the model's own
- * functions inline, derive_if.c the branches of If whose condition is known, derive_body.c makes graphs of what nodes
- * hold; derive_batch.c frees a literal batch. */
+ * functions inline, derive_if.c the branches of If whose condition is known, derive_inline.c the graphs of composites,
+ * derive_body.c makes graphs of what other nodes hold; derive_batch.c frees a literal batch. */
 #ifndef OT_GRAPH_DERIVE_PARTS_H
 #define OT_GRAPH_DERIVE_PARTS_H
 
@@ -100,6 +100,16 @@ ot_status ot_choose_prefix(ot_deriver *d, const char **out, const Onnx__NodeProt
 /* The bodies of a node; *in and *n_in grow by what they capture. */
 ot_status ot_derive_bodies(ot_deriver *d, const ot_op *op, int opset, const Onnx__NodeProto *n, ot_attr *attr,
                            ot_val **in, int *n_in);
+
+/* ---- derive_inline.c ---- */
+
+typedef struct ot_inlining {
+    ot_deriver *deriver;
+    const Onnx__NodeProto *node; /* a composite that holds graphs */
+} ot_inlining;
+
+/* As ot_build.inline_body, ctx an ot_inlining. */
+ot_status ot_derive_inline(void *ctx, const char *name, int n_in, const ot_val *in, int n_out, ot_val *out);
 
 /* ---- derive_if.c ---- */
 

@@ -128,6 +128,9 @@ struct ot_build {
     int64_t made;           /* counts what is emitted under this prefix */
     ot_val *becomes;        /* of node->n_out, while normalising */
     struct ot_grads *grads; /* while differentiating */
+    /* Makes the nodes of a graph that the node holds; NULL: the node has none, or it is not known. */
+    ot_status (*inline_body)(void *ctx, const char *name, int n_in, const ot_val *in, int n_out, ot_val *out);
+    void *inline_ctx;
 };
 
 /* Makes the node and its outputs (named by out_names where given) and infers their facts. */
