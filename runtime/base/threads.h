@@ -1,5 +1,6 @@
 /* A small pool of threads.  Work is cut into blocks by the caller, from shapes only; who computes which block never
- * changes a result.  Blocks are handed out one by one, and idle threads sleep. */
+ * changes a result.  Blocks are handed out one by one.  A thread without work looks for more for some microseconds and
+ * then sleeps; nobody waits for a thread that the system has not yet let run. */
 #ifndef OT_BASE_THREADS_H
 #define OT_BASE_THREADS_H
 
