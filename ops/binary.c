@@ -207,6 +207,14 @@ static ot_status rows_run(const ot_run *r)
     return OT_OK;
 }
 
+static void pair_elements(void *ctx, int64_t from, int64_t to)
+{
+    const ot_run *r = ctx;
+    const int64_t sa = ot_tensor_count(&r->x[0]) == 1 ? 0 : 1, sb = ot_tensor_count(&r->x[1]) == 1 ? 0 : 1;
+    row_of(r->node, OT_FLOAT)(to - from, (const float *)r->x[0].data + sa * from, sa,
+                              (const float *)r->x[1].data + sb * from, sb, (float *)r->y[0].data + from);
+}
+
 static const char *reference_declines(const ot_prep *p)
 {
     return ot_dtype_is_float(p->x[0]->dtype) ? NULL : "integers are computed as they are";
@@ -232,7 +240,7 @@ static ot_status reference_run(const ot_run *r)
 }
 
 static const ot_kernel binary_kernels[] = {
-    { .name = "rows", .declines = rows_decline, .run = rows_run },
+    { .name = "rows", .declines = rows_decline, .run = rows_run, .elements = pair_elements },
     { .name = "reference", .declines = reference_declines, .run = reference_run, .in_double = true },
     { 0 },
 };

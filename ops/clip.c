@@ -190,12 +190,12 @@ static const ot_kernel bound_kernels[] = {
 };
 
 static const ot_kernel clip_kernels[] = {
-    { .name = "rows", .declines = rows_decline, .run = clip_fast },
+    { .name = "rows", .declines = rows_decline, .run = clip_fast, .elements = clip_range },
     { .name = "reference", .run = clip_reference, .in_double = true },
     { 0 },
 };
 static const ot_kernel grad_kernels[] = {
-    { .name = "loop", .declines = ot_float32_only, .run = grad_fast },
+    { .name = "loop", .declines = ot_float32_only, .run = grad_fast, .elements = grad_range },
     { .name = "reference", .run = grad_reference, .in_double = true },
     { 0 },
 };

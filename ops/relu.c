@@ -92,7 +92,7 @@ static ot_status relu_infer(ot_infer *c)
 }
 
 static const ot_kernel relu_kernels[] = {
-    { .name = "rows", .declines = rows_decline, .run = relu_fast },
+    { .name = "rows", .declines = rows_decline, .run = relu_fast, .elements = relu_range },
     { .name = "integers", .declines = ints_decline, .run = relu_ints },
     { .name = "reference", .declines = reference_declines, .run = relu_reference, .in_double = true },
     { 0 },
@@ -112,7 +112,7 @@ const ot_op ot_op_Relu = { .domain = "",
                            .in_place = 1 };
 
 static const ot_kernel relu_grad_kernels[] = {
-    { .name = "rows", .declines = ot_float32_only, .run = relu_grad_fast },
+    { .name = "rows", .declines = ot_float32_only, .run = relu_grad_fast, .elements = relu_grad_range },
     { .name = "reference", .run = relu_grad_reference, .in_double = true },
     { 0 },
 };

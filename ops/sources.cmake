@@ -14,6 +14,7 @@ set(OPS_SOURCES
     ops/broadcast.c
     ops/cast.c
     ops/center_crop_pad.c
+    ops/chain.c
     ops/clip.c
     ops/col2im.c
     ops/compare.c

@@ -349,7 +349,7 @@ static ot_status reference_run(const ot_run *r)
 
 static const ot_kernel unary_kernels[] = {
     { .name = "integers", .declines = int_declines, .run = int_run },
-    { .name = "rows", .declines = float_declines, .run = float_run },
+    { .name = "rows", .declines = float_declines, .run = float_run, .elements = float_range },
     { .name = "reference", .declines = reference_declines, .run = reference_run, .in_double = true },
     { 0 },
 };
@@ -420,7 +420,7 @@ static void grad_differentiate(ot_build *b) /* linear in dy; the second derivati
 }
 
 static const ot_kernel grad_kernels[] = {
-    { .name = "rows", .declines = ot_float32_only, .run = grad_run },
+    { .name = "rows", .declines = ot_float32_only, .run = grad_run, .elements = grad_range },
     { .name = "reference", .run = grad_reference_run, .in_double = true },
     { 0 },
 };

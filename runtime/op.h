@@ -61,13 +61,14 @@ typedef enum ot_attr_type {
     OT_ATTR_TENSOR,
     OT_ATTR_STRINGS,
     OT_ATTR_GRAPH,
-    OT_ATTR_TYPE
+    OT_ATTR_TYPE,
+    OT_ATTR_NODES /* of a Chain */
 } ot_attr_type;
 
 typedef struct ot_attr {
     const char *name; /* NULL ends a list */
     ot_attr_type type;
-    int n; /* of ints, floats, strings */
+    int n; /* of ints, floats, strings, nodes */
     int64_t i;
     double f;
     const char *s;
@@ -75,6 +76,7 @@ typedef struct ot_attr {
     const float *floats;
     const char *const *strings;
     const ot_tensor *tensor;
+    const struct ot_node *const *nodes;
     ot_graph *graph;            /* a body: its inputs are its own and then the values that it captures */
     const struct ot_fact *fact; /* of a type */
 } ot_attr;
@@ -217,6 +219,10 @@ typedef struct ot_run {
     ot_arena *text; /* for the bytes of strings that run makes; they stay until the next run. Not from threads */
 } ot_run;
 
+/* Computes elements from .. to-1 of output 0 of a run in float32, on the calling thread; an input has the output's
+ * elements, or one.  y may be such an input. */
+typedef void ot_elements(void *run, int64_t from, int64_t to);
+
 /* One way to compute an operator.  run may not allocate (but for strings) and may fail only for what data decides (an
  * index out of range). */
 typedef struct ot_kernel {
@@ -232,6 +238,7 @@ typedef struct ot_kernel {
     /* The kernel moves elements: those of types under 8 bits come and go as uint8, one a byte.  declines and prepare
      * see the packed types. */
     bool in_bytes;
+    ot_elements *elements; /* of element-wise operators that can be part of a Chain */
 } ot_kernel;
 
 /* ---- Flow: operators that run bodies, or values that are not tensors ------------------------------------------------
@@ -349,6 +356,14 @@ struct ot_op {
      * does; taps that fall into padding count.  NULL: not counted.  Data is not looked at. */
     double (*macs)(const ot_node *n, const ot_tensor *x, const ot_tensor *y);
 };
+
+/* Chains of element-wise nodes (ops/chain.c). */
+#define OT_CHAIN_INPUTS 8
+#define OT_CHAIN_LINKS  12
+ot_elements *ot_elements_of(const ot_op *op); /* of the first kernel that has it; NULL: the operator is no link */
+/* Can a chain whose links make dims y read an input of these dims: is its element for the chain's element i the one at
+ * i / *inner % *count?  Over symbols, inner and count mean nothing. */
+bool ot_chain_takes(int64_t *inner, int64_t *count, int rank, const ot_dim *dim, int rank_y, const ot_dim *dim_y);
 
 int ot_view_always(const ot_prep *p);    /* as .view: output 0 is input 0 */
 int ot_view_same_dims(const ot_prep *p); /* as .view: output 0 is input 0 when dims and types are equal */

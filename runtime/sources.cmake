@@ -51,6 +51,7 @@ set(RUNTIME_SOURCES
     runtime/graph/blocks.c
     runtime/graph/body.c
     runtime/graph/build.c
+    runtime/graph/chain.c
     runtime/graph/cut.c
     runtime/graph/derive.c
     runtime/graph/derive_attrs.c

@@ -21,6 +21,7 @@ add_executable(onnxtune-tests
     tests/test_batchnorm.c
     tests/test_blocks.c
     tests/test_cast.c
+    tests/test_chain.c
     tests/test_check.c
     tests/test_conformance.c
     tests/test_control.c

@@ -143,11 +143,12 @@ static void chain_is_in_place(void)
     node(m, "Relu", "a", "x", "a");
     node(m, "Relu", "b", "a", "b");
     node(m, "Relu", "c", "b", "y");
-    if (CHECK_OK(ot_session_create(&s, m, NULL)) && CHECK_OK(ot_session_prepare(s, &x, 1)) &&
+    ot_session_options o = OT_SESSION_INIT;
+    o.no_fusion = true;
+    if (CHECK_OK(ot_session_create(&s, m, &o)) && CHECK_OK(ot_session_prepare(s, &x, 1)) &&
         CHECK_OK(ot_session_memory(s, &memory)))
         CHECK(memory.activations == sizeof(data) && memory.steps == 3);
     ot_session_close(s);
-    ot_session_options o = OT_SESSION_INIT;
     x.dim[0] = 1; /* a larger batch would be run in parts that fit */
     o.memory = 63;
     if (CHECK_OK(ot_session_create(&s, m, &o)))

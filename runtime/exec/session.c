@@ -41,9 +41,7 @@ static ot_status compile(ot_graph **out, const ot_model *m, const ot_session_opt
     if (st == OT_OK)
         st = ot_fold(g, OT_FOLD_LIMIT);
     if (st == OT_OK && !o->no_fusion)
-        st = ot_fuse(g);
-    if (st == OT_OK && !o->no_fusion && !ot_graph_walks(g)) /* values of a walk lie in ONNX's order */
-        st = ot_block_layout(g);
+        st = ot_graph_finish(g);
     if (st == OT_OK)
         *out = g;
     else

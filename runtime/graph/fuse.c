@@ -8,28 +8,19 @@
 
 typedef struct fuser {
     ot_graph *g;
-    int32_t *reads; /* by value: readers, and outputs and bindings that name it */
+    int32_t *reads; /* by value, as ot_graph_count_reads */
     bool *gone;     /* by node */
     int64_t *at;    /* by value: the index of its producer */
 } fuser;
 
-static void count_reads(fuser *f)
+static void look_around(fuser *f)
 {
     const ot_graph *g = f->g;
-    for (int64_t i = 0; i < g->n_node; i++) {
-        for (int k = 0; k < g->node[i]->n_in; k++)
-            if (g->node[i]->in[k] != OT_NONE)
-                f->reads[g->node[i]->in[k]]++;
+    ot_graph_count_reads(g, f->reads);
+    for (int64_t i = 0; i < g->n_node; i++)
         for (int k = 0; k < g->node[i]->n_out; k++)
             if (g->node[i]->out[k] != OT_NONE)
                 f->at[g->node[i]->out[k]] = i;
-    }
-    for (int64_t i = 0; i < g->n_output; i++)
-        f->reads[g->output[i].value]++;
-    for (int64_t i = 0; i < g->n_binding; i++)
-        f->reads[g->binding[i].value]++;
-    if (g->guard != OT_NONE)
-        f->reads[g->guard]++;
 }
 
 /* The node that made v, when it is `name` and v has no other reader. */
@@ -216,7 +207,7 @@ ot_status ot_fuse(ot_graph *g)
     f.at = ot_calloc(values, sizeof(*f.at));
     f.gone = ot_calloc((size_t)g->n_node + 1, sizeof(*f.gone));
     if (f.reads && f.at && f.gone) {
-        count_reads(&f);
+        look_around(&f);
         st = apply_all(&f);
     }
     int64_t kept = 0;
@@ -229,4 +220,13 @@ ot_status ot_fuse(ot_graph *g)
     ot_free(f.at);
     ot_free(f.gone);
     return st;
+}
+
+ot_status ot_graph_finish(ot_graph *g)
+{
+    OT_TRY(ot_fuse(g));
+    if (ot_graph_walks(g)) /* values of a walk lie in ONNX's order */
+        return OT_OK;
+    OT_TRY(ot_block_layout(g));
+    return ot_chain(g);
 }

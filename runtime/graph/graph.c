@@ -130,3 +130,17 @@ bool ot_fact_same(const ot_fact *a, const ot_fact *b)
     return a->kind == b->kind && a->dtype == b->dtype && a->rank >= 0 && a->rank == b->rank &&
            (a->rank == 0 || memcmp(a->dim, b->dim, (size_t)a->rank * sizeof(*a->dim)) == 0);
 }
+
+void ot_graph_count_reads(const ot_graph *g, int32_t *reads)
+{
+    for (int64_t i = 0; i < g->n_node; i++)
+        for (int k = 0; k < g->node[i]->n_in; k++)
+            if (g->node[i]->in[k] != OT_NONE)
+                reads[g->node[i]->in[k]]++;
+    for (int64_t i = 0; i < g->n_output; i++)
+        reads[g->output[i].value]++;
+    for (int64_t i = 0; i < g->n_binding; i++)
+        reads[g->binding[i].value]++;
+    if (g->guard != OT_NONE)
+        reads[g->guard]++;
+}

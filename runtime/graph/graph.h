@@ -82,6 +82,8 @@ ot_val ot_graph_tensor(ot_graph *g, const char *name, ot_origin origin, const ot
 ot_tensor *ot_graph_own(ot_graph *g, ot_dtype dtype, int rank, const int64_t *dim);
 ot_status ot_graph_output(ot_graph *g, const char *name, ot_val v);
 ot_status ot_graph_bind(ot_graph *g, ot_val slot, ot_val value, bool always);
+/* reads[n_value], zeroed: how often nodes, outputs, bindings and the guard name each value. */
+void ot_graph_count_reads(const ot_graph *g, int32_t *reads);
 /* By the document's name; OT_NONE when there is none. */
 ot_val ot_graph_find(const ot_graph *g, const char *name);
 
@@ -154,5 +156,9 @@ bool ot_is_samplewise(const ot_graph *g);
 bool ot_node_keeps_samples(const ot_graph *g, const ot_node *n, ot_dim batch);
 /* blocks.c: convolutions of constant weights and what follows them work in blocks of 16 channels. */
 ot_status ot_block_layout(ot_graph *g);
+/* chain.c: neighbouring element-wise nodes as one. */
+ot_status ot_chain(ot_graph *g);
+/* Fusion, layout and chains: the last passes before a graph is planned. */
+ot_status ot_graph_finish(ot_graph *g);
 
 #endif

@@ -243,12 +243,6 @@ ot_status ot_eval_graph_build(ot_graph **out, const ot_model *m, const ot_strmap
     return settle(out, g, st);
 }
 
-ot_status ot_graph_finish(ot_graph *g)
-{
-    OT_TRY(ot_fuse(g));
-    return ot_graph_walks(g) ? OT_OK : ot_block_layout(g); /* values of a walk lie in ONNX's order */
-}
-
 ot_status ot_step_graph(ot_graph **out, const ot_model *m, const ot_parameters *ps, const ot_train_options *o,
                         int64_t classes, ot_step_kind kind)
 {

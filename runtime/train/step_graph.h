@@ -34,9 +34,6 @@ ot_status ot_step_graph_build(ot_graph **out, const ot_model *m, const ot_parame
  * batch: of a model with states. */
 ot_status ot_eval_graph_build(ot_graph **out, const ot_model *m, const ot_strmap *slots, ot_loss loss, int64_t classes,
                               int64_t batch);
-/* Fusion and layout: the last passes before a graph is run. */
-ot_status ot_graph_finish(ot_graph *g);
-
 /* states.c: inputs behind the first are states: they become slots of zeros, bound to the outputs behind the first, in
  * order.  Open dims are the batch.  OT_EUNSUPPORTED: no such output; OT_ESHAPE: one that does not fit. */
 ot_status ot_bind_states(ot_graph *g, int64_t batch);
