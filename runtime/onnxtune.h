@@ -659,6 +659,8 @@ typedef struct ot_train_options {
     int64_t epochs;                        /* of CONSTANT, ONE_CYCLE, STEP */
     int64_t steps;                         /* instead of epochs, when over 0 */
     int64_t cycles, cycle_len, cycle_mult; /* SGDR: epochs of the first cycle, and how each next one grows */
+    int64_t cycle_steps; /* SGDR, over 0: steps of the first cycle, whatever an epoch has; `epochs` ends the run */
+    bool compat_2017; /* SGDR as fastai had it in 2017: the rate is a hundredth in the first 20th of the first cycle */
     double lr_min;
     int64_t warmup;      /* steps over which the rate rises from a hundredth, at the very start */
     int64_t decay_every; /* epochs */

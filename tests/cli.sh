@@ -275,6 +275,81 @@ error "predict: two means" 2 "mean"
 run predict tiny.onnx red.ppm --top 0
 error "predict: --top 0" 2 "top"
 
+# ---- lm ----
+for i in $(seq 400); do printf 'the cat sat on the mat, and the dog ran %d times.\n' $((i % 9)); done >cats.txt
+run lm train --text cats.txt --hidden 24 --batch 8 --epochs 2 --lr .01 --sample 30 --history lm.csv -o lm.onnx
+check "lm train" 0
+says "lm train: an epoch" out '^ +2 +[0-9.]+ +[0-9.]+ +[0-9.]+ % +0.01'
+says "lm train: the data" err '^[0-9,]+ characters train and [0-9,]+ validate, 2[0-9] kinds of characters$'
+if [ "$(wc -l <lm.csv)" = 3 ]; then ok "lm train --history"; else bad "lm train --history"; fi
+run check lm.onnx
+check "lm train: the result is a model" 0
+run lm train --text cats.txt --hidden 24 --batch 8 --epochs 2 --lr .01 --threads 3 -o lm2.onnx
+if cmp -s lm.onnx lm2.onnx; then ok "lm train: the same bits for 3 threads"; else bad "lm train: the same bits for 3 threads"; fi
+run lm train --text cats.txt --hidden 24 --batch 8 --epochs 4 --lr .01 -o lm4.onnx
+timeout -s INT .3 "$ot" lm train --text cats.txt --hidden 24 --batch 8 --epochs 4 --lr .01 -o lm3.onnx >out 2>err </dev/null
+rc=$?
+if [ $rc = 124 ] || [ $rc = 130 ]; then ok "lm train: SIGINT"; else bad "lm train: SIGINT"; fi
+run lm train --text cats.txt --hidden 24 --batch 8 --epochs 4 --lr .01 --resume lm3.onnx.ckpt -o lm3.onnx
+check "lm train --resume" 0
+for m in lm3 lm4; do "$ot" lm eval $m.onnx --text cats.txt --batch 8 --json >$m.json 2>&1; done
+if [ -s lm4.json ] && cmp -s lm3.json lm4.json; then ok "lm train --resume: as in one go"; else bad "lm train --resume: as in one go"; fi
+run lm train lm.onnx --text cats.txt --batch 8 --steps 3 --json -o lm5.onnx
+check "lm train MODEL" 0
+json "lm train --json is JSON"
+run lm train --text cats.txt --net char-window --hidden 16 --steps 4 -o window.onnx
+check "lm train --net" 0
+run lm train --text cats.txt --cell lstm --hidden 16 --batch 4 --epochs 2 --cycle-steps 20 --cycle-mult 2 --compat fastai-2017 --sample 10 -o lstm.onnx
+check "lm train --cycle-steps --compat" 0
+run lm eval lm.onnx --text cats.txt --batch 8
+check "lm eval" 0
+says "lm eval: the loss" out '^loss +[0-9]\.[0-9]+$'
+run lm eval lm.onnx --text cats.txt --batch 8 --split train --json
+json "lm eval --json is JSON"
+run lm generate lm.onnx --prompt 'the ' --length 50
+check "lm generate" 0
+says "lm generate: the prompt" out '^the '
+cp out first
+run lm generate lm.onnx --prompt 'the ' --length 50
+if cmp -s out first; then ok "lm generate: the same seed, the same text"; else bad "lm generate: the same seed, the same text"; fi
+run lm generate lm.onnx --prompt 'the ' --length 50 --temperature 0 --json
+json "lm generate --json is JSON"
+run lm generate lm.onnx --prompt 'the #'
+error "lm generate: an unknown character" 1 "lm.onnx: .*'#'"
+run lm generate window.onnx --prompt 'the'
+error "lm generate: a prompt shorter than the window" 2 "window.onnx: .*3 characters.*8"
+run lm generate tiny.onnx
+error "lm generate: no vocabulary" 1 "tiny.onnx: .*onnxtune.vocab"
+run lm generate lm.onnx --temperature -1
+error "lm generate --temperature -1" 2 "temperature"
+: >empty.txt
+run lm train --text empty.txt -o bad.onnx
+error "lm train: an empty text" 1 "empty.txt: the text is empty"
+printf x >one.txt
+run lm train --text one.txt -o bad.onnx
+error "lm train: one character" 1 "one.txt: .*1 characters"
+printf 'abc\377def' >latin.txt
+run lm train --text latin.txt -o bad.onnx
+error "lm train: no UTF-8" 1 "latin.txt: byte 3"
+run lm train --text cats.txt --batch 100000 -o bad.onnx
+error "lm train: a batch bigger than the text" 1 "cats.txt: .*100000 rows"
+run lm eval lm.onnx --text latin.txt
+error "lm eval: no UTF-8" 1 "latin.txt: byte 3"
+printf 'the cat #\n' >sharp.txt
+run lm eval lm.onnx --text sharp.txt
+error "lm eval: a character that the model lacks" 1 "sharp.txt: character 8 is '#'"
+run lm train --text cats.txt --cell gru --net char-rnn -o bad.onnx
+error "lm train: two nets" 2 "--cell and --net"
+run lm train lm.onnx --text cats.txt --hidden 5 -o bad.onnx
+error "lm train: layers of a model that is there" 2 "lm.onnx.*own layers"
+run lm train --text cats.txt --net nosuch -o bad.onnx
+error "lm train: no such net" 2 "nosuch"
+run lm train --text cats.txt --cycle-steps 5 --cycles 2 -o bad.onnx
+error "lm train: two kinds of cycles" 2 "cycle-steps"
+run lm train --text cats.txt --memory 10K -o bad.onnx
+error "lm train: over the memory cap" 1 "cats.txt: .*10240"
+if [ -e bad.onnx ]; then bad "lm: no file after an error"; else ok "lm: no file after an error"; fi
+
 # ---- new ----
 run new --list
 check "new --list" 0

@@ -85,9 +85,12 @@ add_executable(onnxtune-tests
     tests/test_split.c
     tests/test_strings.c
     tests/test_surgery.c
+    tests/test_text.c
+    tests/test_text_train.c
     tests/test_torch.c
     tests/test_train.c
     tests/test_zero_gradient.c
+    tests/text_file.c
     tests/wire_data.c)
 target_include_directories(onnxtune-tests PRIVATE . runtime tests ${PROTO_INCLUDE} ${PROTOBUF_C_INCLUDE})
 set_source_files_properties(tests/pictures.c PROPERTIES INCLUDE_DIRECTORIES "${STB_INCLUDE}" COMPILE_OPTIONS -w)

@@ -80,6 +80,35 @@ static void steps_and_warmup(void)
         CHECK(s.steps == 12 && s.epochs == 3);
 }
 
+/* Cycles that do not keep to epochs, as the course's character models had them: 963 steps beside epochs of about 920. */
+static void cycles_of_steps(void)
+{
+    ot_train_options o = OT_TRAIN_INIT;
+    ot_schedule s;
+    o.schedule = OT_SGDR;
+    o.cycle_steps = 963;
+    o.cycle_mult = 2;
+    o.epochs = 7;
+    o.compat_2017 = true;
+    if (!CHECK_OK(ot_schedule_init(&s, &o, 920)))
+        return;
+    CHECK(s.epochs == 7 && s.steps == 7 * 920);
+    check(&s, 1, 0, 0.01);
+    check(&s, 1, 48, 0.01);
+    check(&s, 1, 49, (1 + cos(3.14159265358979 * 49 / 963)) / 2);
+    check(&s, 1, 962, (1 + cos(3.14159265358979 * 962 / 963)) / 2);
+    check(&s, 1, 963, 1);
+    check(&s, 1, 963 + 963, 0.5);
+    check(&s, 1, 3 * 963, 1);
+    CHECK(ot_schedule_cycle_ends(&s, 962) && !ot_schedule_cycle_ends(&s, 919));
+    CHECK(ot_schedule_cycle_ends(&s, 3 * 963 - 1));
+    o.compat_2017 = false;
+    if (CHECK_OK(ot_schedule_init(&s, &o, 920)))
+        check(&s, 1, 0, 1);
+    o.cycle_steps = -1;
+    CHECK_FAILS(ot_schedule_init(&s, &o, 920), OT_EARG, "cycle_steps is -1");
+}
+
 static void refusals(void)
 {
     ot_train_options o = OT_TRAIN_INIT;
@@ -113,6 +142,7 @@ const ot_test schedule_tests[] = {
     { "sgdr", sgdr },
     { "one cycle", one_cycle },
     { "steps and warm-up", steps_and_warmup },
+    { "cycles of steps", cycles_of_steps },
     { "refusals", refusals },
     { 0 },
 };

@@ -160,7 +160,7 @@ static void write_sample(const ot_training *s, const ot_event *e)
     const train_args *a = s->ctx;
     ot_generate_options o = OT_GENERATE_INIT;
     ot_model *m;
-    bool cycles = a->train.cycles;
+    bool cycles = a->train.cycles || a->train.cycle_steps;
     if (!a->sample || a->common.json || cycles != (e->kind == OT_CYCLE_END))
         return;
     o.prompt = a->text.prompt;

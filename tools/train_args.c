@@ -29,6 +29,8 @@ enum {
     CYCLES,
     CYCLE_LEN,
     CYCLE_MULT,
+    CYCLE_STEPS,
+    COMPAT,
     ONE_CYCLE,
     DECAY_EVERY,
     DECAY,
@@ -69,6 +71,12 @@ static const struct argp_option train_options[] = {
     { "cycles", CYCLES, "N", 0, "instead: this many cosine cycles with restarts (SGDR)", 0 },
     { "cycle-len", CYCLE_LEN, "N", 0, "epochs of the first cycle (default: 1)", 0 },
     { "cycle-mult", CYCLE_MULT, "N", 0, "each cycle is this many times as long as the one before (default: 1)", 0 },
+    { "cycle-steps", CYCLE_STEPS, "N", 0,
+      "instead, with --epochs: the first cycle has N steps, whatever an epoch has; --cycle-mult as above", 0 },
+    { "compat", COMPAT, "WHAT", 0,
+      "fastai-2017: the rate is a hundredth in the first 20th of the first cycle, as that library had it (default: "
+      "off)",
+      0 },
     { "one-cycle", ONE_CYCLE, "N", 0, "instead: one cycle of N epochs, up to the rate and down", 0 },
     { "decay-every", DECAY_EVERY, "N", 0, "with --epochs: the rate is multiplied by --decay after each N epochs", 0 },
     { "decay", DECAY, "F", 0, "that factor, 0..1 (default: .1)", 0 },
@@ -165,6 +173,7 @@ static error_t parse_optimizer(int key, char *arg, const struct argp_state *stat
 
 static error_t parse_length(int key, char *arg, const struct argp_state *state, ot_train_args *a)
 {
+    static const char *const compats[] = { "fastai-2017", NULL };
     ot_train_options *o = &a->o;
     switch (key) {
     case EPOCHS:
@@ -177,11 +186,19 @@ static error_t parse_length(int key, char *arg, const struct argp_state *state, 
         return 0;
     case CYCLE_LEN:
         o->cycle_len = ot_arg_int(state, "cycle-len", arg, 1, MOST);
-        a->cycle_shape = true;
+        a->cycle_len = true;
         return 0;
     case CYCLE_MULT:
         o->cycle_mult = ot_arg_int(state, "cycle-mult", arg, 1, MOST);
-        a->cycle_shape = true;
+        a->cycle_mult = true;
+        return 0;
+    case CYCLE_STEPS:
+        o->cycle_steps = ot_arg_int(state, "cycle-steps", arg, 1, MOST);
+        a->cycle_steps = true;
+        return 0;
+    case COMPAT:
+        ot_arg_word(state, "compat", arg, compats);
+        o->compat_2017 = true;
         return 0;
     case ONE_CYCLE:
         o->epochs = ot_arg_int(state, "one-cycle", arg, 1, MOST);
@@ -223,15 +240,22 @@ static void settle(const struct argp_state *state, ot_train_args *a)
 {
     if (a->cycles + a->one_cycle + a->epochs > 1)
         ot_usage(state, "--epochs, --cycles and --one-cycle exclude each other");
-    if (a->cycle_shape && !a->cycles)
+    if (a->cycle_steps && (a->cycles || a->one_cycle))
+        ot_usage(state, "--cycle-steps goes with --epochs, not with --cycles or --one-cycle");
+    if ((a->cycle_len && !a->cycles) || (a->cycle_mult && !a->cycles && !a->cycle_steps))
         ot_usage(state, "--cycle-len and --cycle-mult belong to --cycles N");
-    if ((a->decays && (a->cycles || a->one_cycle)) || (a->decay_factor && !a->decays))
+    if (a->o.compat_2017 && !a->cycles && !a->cycle_steps)
+        ot_usage(state, "--compat belongs to --cycles N or --cycle-steps N");
+    if ((a->decays && (a->cycles || a->cycle_steps || a->one_cycle)) || (a->decay_factor && !a->decays))
         ot_usage(state, "--decay belongs to --decay-every N, and that to --epochs or --steps");
     if (a->o.nesterov && (a->o.optimizer != OT_SGD || a->o.momentum == 0 || a->o.dampening != 0))
         ot_usage(state, "--nesterov wants sgd with a momentum and no dampening");
     if (a->o.optimizer == OT_RMSPROP && !a->momentum)
         a->o.momentum = 0; /* as PyTorch's */
-    a->o.schedule = a->cycles ? OT_SGDR : a->one_cycle ? OT_ONE_CYCLE : a->decays ? OT_STEP : OT_CONSTANT;
+    a->o.schedule = a->cycles || a->cycle_steps ? OT_SGDR
+                    : a->one_cycle              ? OT_ONE_CYCLE
+                    : a->decays                 ? OT_STEP
+                                                : OT_CONSTANT;
 }
 
 static error_t parse_train(int key, char *arg, struct argp_state *state)

@@ -7,7 +7,8 @@
 typedef struct ot_train_args {
     ot_train_options o; /* ready but for what the common block says */
     ot_strings train, no_train;
-    bool one_cycle, cycles, decays, decay_factor, epochs, cycle_shape, momentum; /* which of them were given */
+    bool one_cycle, cycles, cycle_steps, decays, decay_factor, epochs, cycle_len, cycle_mult,
+        momentum; /* which of them were given */
 } ot_train_args;
 #define OT_TRAIN_ARGS_INIT                                                                                             \
     {                                                                                                                  \

@@ -32,6 +32,7 @@ static ot_status options_text(char **out, const ot_trainer *t)
                 "schedule %d\ncycle-len %lld\ncycle-mult %lld\nlr-min %a\nwarmup %lld\ndecay-every %lld\ndecay %a\n",
                 (int)o->schedule, (long long)t->schedule.cycle_len, (long long)t->schedule.cycle_mult, o->lr_min,
                 (long long)o->warmup, (long long)o->decay_every, o->decay);
+    ot_text_put(&b, "cycle-steps %lld\ncompat-2017 %d\n", (long long)o->cycle_steps, o->compat_2017);
     ot_text_put(&b, "batch %lld\naccumulate %lld\naugment %d\nseed %llu\nsamples %lld\nclasses %lld\n",
                 (long long)o->batch, (long long)o->accumulate, o->augment, (unsigned long long)o->seed,
                 (long long)t->d->count[OT_TRAIN], (long long)t->d->classes);

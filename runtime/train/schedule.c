@@ -32,6 +32,8 @@ ot_status ot_schedule_init(ot_schedule *s, const ot_train_options *o, int64_t ba
                         .epochs = o->epochs,
                         .cycle_len = o->cycle_len,
                         .cycle_mult = o->cycle_mult,
+                        .cycle_steps = o->cycle_steps,
+                        .compat_2017 = o->compat_2017,
                         .warmup = o->warmup,
                         .decay_every = o->decay_every,
                         .lr_min = o->lr_min,
@@ -51,7 +53,10 @@ ot_status ot_schedule_init(ot_schedule *s, const ot_train_options *o, int64_t ba
             return out_of_range("cycle_len", o->cycle_len);
         if (o->cycle_mult < 1)
             return out_of_range("cycle_mult", o->cycle_mult);
-        OT_TRY(sgdr_epochs(&s->epochs, o));
+        if (o->cycle_steps < 0)
+            return out_of_range("cycle_steps", o->cycle_steps);
+        if (o->cycle_steps == 0)
+            OT_TRY(sgdr_epochs(&s->epochs, o));
     } else if (o->steps > 0) {
         s->epochs = o->steps / batches + (o->steps % batches != 0);
     }
@@ -73,7 +78,7 @@ static double cosine(double a, double b, double x)
 /* The step's place within its cycle, and the cycle's length in steps. */
 static void find_cycle(const ot_schedule *s, int64_t step, int64_t *at, int64_t *length)
 {
-    int64_t len = s->cycle_len * s->batches;
+    int64_t len = s->cycle_steps > 0 ? s->cycle_steps : s->cycle_len * s->batches;
     while (step >= len) {
         step -= len;
         if (__builtin_mul_overflow(len, s->cycle_mult, &len))
@@ -83,6 +88,7 @@ static void find_cycle(const ot_schedule *s, int64_t step, int64_t *at, int64_t 
     *length = len;
 }
 
+#define COMPAT_SHARE    20. /* of the first cycle, in which fastai's rate of 2017 is a hundredth */
 #define ONE_CYCLE_RISE  0.3 /* share of the steps in which the rate rises */
 #define ONE_CYCLE_START 25. /* the rate begins at this fraction */
 
@@ -96,6 +102,8 @@ double ot_schedule_rate(const ot_schedule *s, double lr, int64_t step)
     case OT_SGDR:
         find_cycle(s, step, &at, &length);
         rate = cosine(lr, s->lr_min, (double)at / (double)length);
+        if (s->compat_2017 && (double)step < (double)length / COMPAT_SHARE)
+            rate = lr / 100;
         break;
     case OT_ONE_CYCLE: {
         double x = (double)step / (double)s->steps;

@@ -9,7 +9,8 @@ typedef struct ot_schedule {
     int64_t batches; /* optimiser steps of an epoch, at least 1 */
     int64_t steps;   /* in all */
     int64_t epochs;  /* in all; the last may be cut short */
-    int64_t cycle_len, cycle_mult;
+    int64_t cycle_len, cycle_mult, cycle_steps;
+    bool compat_2017;
     int64_t warmup, decay_every;
     double lr_min, decay;
 } ot_schedule;
