@@ -461,6 +461,11 @@ typedef struct ot_dataset {
     bool each, batch_first; /* as ot_text_options */
     int64_t steps;          /* of a usual batch */
     uint64_t mark;          /* another one for other text, vocabulary or batches */
+    /* For features that are kept on the disk (OT_CACHE_DISK); both may be NULL.  Where the samples come from, as a full
+     * path; and a number that is another one whenever what `load` would give for these arguments may be (a file's size
+     * or time of change, the preprocessing, the augmentation).  0: it cannot be told. */
+    const char *place;
+    uint64_t (*stamp)(void *ctx, int split, int64_t index, bool augment, uint64_t epoch);
 } ot_dataset;
 
 /* Calls d->close, if there is one; NULL is fine. */
@@ -629,6 +634,11 @@ typedef enum ot_schedule_kind {
     OT_STEP       /* the rate times decay after each decay_every epochs */
 } ot_schedule_kind;
 
+/* Features of the frozen part (all before the first layer that trains, or the first Dropout) may be computed once for
+ * each sample and kept.  Results have the same bits with and without.  AUTO: in memory, where samples are the same in
+ * every epoch, that saves work, and there is room. */
+typedef enum ot_cache { OT_CACHE_AUTO, OT_CACHE_OFF, OT_CACHE_MEMORY, OT_CACHE_DISK } ot_cache;
+
 #define OT_MAX_GROUPS 16 /* of layers with a rate of their own */
 
 typedef struct ot_train_options {
@@ -677,6 +687,10 @@ typedef struct ot_train_options {
     const char *resume;     /* folder to go on from; NULL: a fresh start */
     bool keep_best; /* the model ends as it was after the epoch with the best accuracy; else as after the last */
     bool timed;     /* each kernel's time is taken, for ot_trainer_step */
+
+    ot_cache cache;
+    int64_t cache_variants; /* with augment: epoch e sees the samples of epoch e % cache_variants, which can be kept;
+                               0: every epoch is new */
 } ot_train_options;
 /* SGD with momentum .9, rate .01, one epoch of batches of 64, seed 42. */
 #define OT_TRAIN_INIT                                                                                                  \
@@ -694,7 +708,8 @@ typedef enum ot_event_kind {
     OT_CYCLE_END, /* SGDR: the step that ends a cycle was done */
     OT_EPOCH_END, /* validated, if there are samples for it */
     OT_SAVED,     /* a checkpoint was written: path */
-    OT_TRAIN_END
+    OT_TRAIN_END,
+    OT_CACHING /* before the first epoch: the features of `batch` of `batches` samples are there */
 } ot_event_kind;
 
 typedef struct ot_event {
@@ -748,6 +763,23 @@ OT_API ot_status ot_trainer_plan(const ot_trainer *t, ot_train_plan *out);
 OT_API ot_status ot_trainer_explain(char **out, const ot_trainer *t);
 /* Kernel i of a training step, as ot_session_step; with accumulate over 1 of the batch that ends one. */
 OT_API ot_status ot_trainer_step(const ot_trainer *t, int64_t i, ot_step_info *out);
+/* Whether features of the frozen part are kept. */
+typedef struct ot_cache_info {
+    ot_cache mode;    /* OFF, MEMORY or DISK */
+    const char *why;  /* OFF: the reason, as half a sentence; "" where nothing is frozen; else NULL */
+    int64_t layers;   /* the frozen part ends before this one; 0: there is none */
+    int64_t floats;   /* that are kept of a sample */
+    int64_t samples;  /* that are kept, a variant counted as one */
+    int64_t variants; /* of a sample for training */
+    size_t bytes;     /* of all */
+    /* After ot_trainer_run: */
+    int64_t found;  /* samples whose features an earlier run had left on the disk */
+    int64_t served; /* samples that training and validation did not have to compute */
+    double filled;  /* seconds that filling took */
+    double saved;   /* seconds saved in all, filling subtracted, by the time that a computed one took; 0: none was */
+} ot_cache_info;
+/* Decided by ot_trainer_create. */
+OT_API void ot_trainer_cache(const ot_trainer *t, ot_cache_info *out);
 /* NONE: the layer is no BatchNormalization; FROZEN: it uses its running statistics; TRAINS: it updates them. */
 typedef enum ot_bn_mode { OT_BN_NONE, OT_BN_FROZEN, OT_BN_TRAINS } ot_bn_mode;
 /* Of one layer of the document, counted from 0. */

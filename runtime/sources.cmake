@@ -1,6 +1,7 @@
 set(RUNTIME_SOURCES
     runtime/base/alloc.c
     runtime/base/arena.c
+    runtime/base/available.c
     runtime/base/error.c
     runtime/base/file.c
     runtime/base/half.c
@@ -110,6 +111,9 @@ set(RUNTIME_SOURCES
     runtime/train/checkpoint_folder.c
     runtime/train/dataset.c
     runtime/train/evaluate.c
+    runtime/train/feature_cache.c
+    runtime/train/feature_file.c
+    runtime/train/feature_set.c
     runtime/train/frozen.c
     runtime/train/loop.c
     runtime/train/loss.c

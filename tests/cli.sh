@@ -432,10 +432,26 @@ check "tune --cycles --decay-every" 2
 run tune tiny.onnx --data data --freeze-to -1 --optimizer adam --lr .01 --one-cycle 2 --batch 4 --augment none -o out4.onnx
 check "tune --freeze-to --one-cycle" 0
 says "tune --freeze-to: what trains" err '10 of 126 parameters; 0 of 1 Batch'
+says "tune --freeze-to: features are kept" err 'frozen layers, 0\.\.[0-9]+, make of .* in memory'
+run tune tiny.onnx --data data --freeze-to -1 --optimizer adam --lr .01 --one-cycle 2 --batch 4 --augment none -o out6.onnx --cache off
+cmp -s out4.onnx out6.onnx && cache=same || cache=different
+for i in 1 2; do
+    run tune tiny.onnx --data data --freeze-to -1 --optimizer adam --lr .01 --one-cycle 2 --batch 4 --augment none -o out6.onnx --cache disk
+    check "tune --cache disk" 0
+    cmp -s out4.onnx out6.onnx || cache=different
+done
+says "tune --cache disk: found again" err 'pictures were there from an earlier run'
+if [ $cache = same ]; then ok "tune --cache: the same bits"; else bad "tune --cache: the same bits"; fi
+run tune tiny.onnx --data data --freeze-to -1 --epochs 2 --batch 4 -o out6.onnx
+says "tune: features are not kept with augmentation" err 'not kept: augmentation'
+run tune tiny.onnx --data data --freeze-to -1 --epochs 3 --batch 4 --cache-variants 2 -o out6.onnx
+says "tune --cache-variants" err '^2 variants of each for training'
+run tune tiny.onnx --data data --freeze-to -1 --epochs 2 --batch 4 --cache memory -o bad.onnx
+error "tune --cache memory with augmentation" 2 "cannot be kept: augmentation"
 run tune tiny.onnx --data data --lr .05 --steps 3 --batch 4 -o out5.onnx
 check "tune --steps" 0
 says "tune --steps: so many" err '1 epochs, 3 steps'
-for bits in "--epochs 2 --cycles 2" "--cycle-len 2" "--optimizer best" "--lr x" "--lr 1,,2" "--momentum 2" "--batch 0" "--nesterov --momentum 0" "--memory 5Q" "--augment all" "--keep both" "--label-smoothing 2"; do
+for bits in "--epochs 2 --cycles 2" "--cycle-len 2" "--optimizer best" "--lr x" "--lr 1,,2" "--momentum 2" "--batch 0" "--nesterov --momentum 0" "--memory 5Q" "--augment all" "--keep both" "--cache all" "--cache-variants 0" "--label-smoothing 2"; do
     # shellcheck disable=SC2086
     run tune tiny.onnx --data data -o bad.onnx $bits
     error "tune $bits" 2 "$(set -- $bits; echo "${1#--}")"

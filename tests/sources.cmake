@@ -20,6 +20,7 @@ add_executable(onnxtune-tests
     tests/test_base.c
     tests/test_batchnorm.c
     tests/test_blocks.c
+    tests/test_cache.c
     tests/test_cast.c
     tests/test_chain.c
     tests/test_check.c

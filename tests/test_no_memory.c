@@ -1,5 +1,6 @@
 /* Every allocation of loading, planning, running and one training step fails in turn: each is an OT_ENOMEM of one line,
  * and nothing is left behind. */
+#define _POSIX_C_SOURCE 200809L /* setenv */
 #include "base/alloc.h"
 #include "doc.h"
 #include "feed.h"
@@ -7,6 +8,7 @@
 #include "net.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 typedef struct subject {
@@ -14,6 +16,8 @@ typedef struct subject {
     const patterns *data; /* that it trains on; NULL: it is not trained */
     const char *op;       /* that its plan must hold */
     bool explained;
+    const char *head; /* the layer whose training leaves the others frozen; NULL: that is not tried */
+    ot_cache cache;
 } subject;
 
 typedef ot_status stage(subject *s, ot_model *m);
@@ -59,6 +63,31 @@ static ot_status train_it(subject *s, ot_model *m)
     return st;
 }
 
+static uint64_t version; /* of all samples */
+
+static uint64_t stamp(void *ctx, int split, int64_t index, bool augment, uint64_t epoch)
+{
+    (void)ctx, (void)split, (void)augment, (void)epoch;
+    return version << 8 | (uint64_t)index << 1 | 1;
+}
+
+/* The last layer alone, its features kept. */
+static ot_status train_head(subject *s, ot_model *m)
+{
+    ot_train_options o = net_options();
+    ot_trainer *t = NULL;
+    o.freeze_to = s->head;
+    o.epochs = 2;
+    o.batch = 2;
+    o.cache = s->cache;
+    version++; /* nothing is found on the disk */
+    ot_status st = ot_trainer_create(&t, m, &s->data->d, &o);
+    if (st == OT_OK)
+        st = ot_trainer_run(t, NULL, NULL);
+    ot_trainer_close(t);
+    return st;
+}
+
 /* The model is opened anew each time, with all the memory there is. */
 static void fail_each(subject *s, stage *f, const char *what)
 {
@@ -84,10 +113,10 @@ static void fail_each(subject *s, stage *f, const char *what)
 }
 
 /* Takes the model. */
-static void fail_all(ot_model *m, const char *op, const patterns *data)
+static void fail_all(ot_model *m, const char *op, const patterns *data, const char *head)
 {
     char path[512];
-    subject s = { .path = path, .data = data, .op = op };
+    subject s = { .path = path, .data = data, .op = op, .head = head };
     snprintf(path, sizeof(path), "%s", test_tmp("no-memory.onnx"));
     if (m && CHECK_OK(ot_model_save(m, path))) {
         fail_each(&s, open_it, "open");
@@ -95,6 +124,10 @@ static void fail_all(ot_model *m, const char *op, const patterns *data)
         CHECK(s.explained);
         if (data)
             fail_each(&s, train_it, "train");
+        for (int k = OT_CACHE_MEMORY; head && k <= OT_CACHE_DISK; k++) {
+            s.cache = (ot_cache)k;
+            fail_each(&s, train_head, k == OT_CACHE_DISK ? "cache on the disk" : "cache in memory");
+        }
     }
     ot_model_close(m);
 }
@@ -103,7 +136,10 @@ static void convolutions(void)
 {
     patterns p;
     patterns_init(&p, 2, 0, 2, 3, (const int64_t[]){ 3, 6, 6 });
-    fail_all(net_small(6, 2, true, 1), "Gemm", &p);
+    p.d.place = "/patterns";
+    p.d.stamp = stamp;
+    setenv("XDG_CACHE_HOME", test_tmp("no-memory-cache"), 1);
+    fail_all(net_small(6, 2, true, 1), "Gemm", &p, "9");
 }
 
 /* Residual, pooling and a plain reader, all over blocks of 16 channels. */
@@ -124,7 +160,7 @@ static void blocks(void)
     net_gap(&n);
     net_flatten(&n);
     net_log_softmax(&n);
-    fail_all(net_done(&n), "BlockConv", &p);
+    fail_all(net_done(&n), "BlockConv", &p, NULL);
 }
 
 /* y = LogSoftmax(Relu(Gemm(x, w, b))), of which the first two are a function's body. */
@@ -163,7 +199,7 @@ static void functions(void)
 {
     patterns p;
     patterns_init(&p, 2, 0, 3, 1, (const int64_t[]){ 4 });
-    fail_all(with_function(), "Gemm", &p);
+    fail_all(with_function(), "Gemm", &p, NULL);
 }
 
 /* How many elements of x are not 0, and the size of a Range, are known only with the data; a trainer refuses them. */
@@ -184,9 +220,9 @@ static void data_dependent(void)
     const doc_tensor tensors[] = {
         DOC_FLOATS("w", 4, 3), DOC_SCALAR("zero", OT_FLOAT, 0), DOC_SCALAR("one", OT_FLOAT, 1), { 0 }
     };
-    fail_all(doc_model(&(doc){ .opset = 17, .x = "N,4", .nodes = counting }, false), "Unique", NULL);
+    fail_all(doc_model(&(doc){ .opset = 17, .x = "N,4", .nodes = counting }, false), "Unique", NULL, NULL);
     fail_all(doc_model(&(doc){ .opset = 17, .x = "N,4", .nodes = scoring, .tensors = tensors }, false), "LogSoftmax",
-             NULL);
+             NULL, NULL);
 }
 
 const ot_test no_memory_tests[] = { { "convolutions", convolutions },

@@ -87,6 +87,7 @@ int ot_cmd_tune(int argc, char **argv)
 {
     static tune_args a = { .common = OT_COMMON_ARGS_INIT, .train = OT_TRAIN_ARGS_INIT, .data = OT_DATA_ARGS_INIT };
     ot_parse(&argp, argc, argv, &a);
+    a.train.o.augment = a.data.augment != OT_AUGMENT_NONE;
     ot_training s = { .common = &a.common,
                       .train = &a.train,
                       .run = &a.run,

@@ -39,7 +39,9 @@ enum {
     WARMUP,
     BATCH,
     ACCUMULATE,
-    LOADERS
+    LOADERS,
+    CACHE,
+    VARIANTS
 };
 
 static const struct argp_option train_options[] = {
@@ -85,6 +87,12 @@ static const struct argp_option train_options[] = {
     { "warmup", WARMUP, "N", 0, "steps over which the rate rises at the start (default: 0)", 0 },
     { "batch", BATCH, "N", 0, "pictures of a batch (default: 64)", 0 },
     { "accumulate", ACCUMULATE, "N", 0, "batches whose gradients make one step (default: 1)", 0 },
+    { "cache", CACHE, "WHERE", 0,
+      "keep what the frozen layers make of each picture: memory, disk, off or auto (default: auto, in memory where "
+      "pictures are the same in each epoch, it saves time and there is room)",
+      0 },
+    { "cache-variants", VARIANTS, "K", 0,
+      "augmentation makes K variants of each picture, which can be kept, instead of a new one in each epoch", 0 },
     { "loaders", LOADERS, "N", 0, "threads that load pictures (default: as many as fit)", 0 },
     { 0 }
 };
@@ -174,8 +182,15 @@ static error_t parse_optimizer(int key, char *arg, const struct argp_state *stat
 static error_t parse_length(int key, char *arg, const struct argp_state *state, ot_train_args *a)
 {
     static const char *const compats[] = { "fastai-2017", NULL };
+    static const char *const places[] = { "auto", "off", "memory", "disk", NULL };
     ot_train_options *o = &a->o;
     switch (key) {
+    case CACHE:
+        o->cache = (ot_cache)ot_arg_word(state, "cache", arg, places);
+        return 0;
+    case VARIANTS:
+        o->cache_variants = ot_arg_int(state, "cache-variants", arg, 1, 1000000);
+        return 0;
     case EPOCHS:
         o->epochs = ot_arg_int(state, "epochs", arg, 1, MOST);
         a->epochs = true;

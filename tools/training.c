@@ -126,6 +126,8 @@ static bool on_event(void *ctx, const ot_event *e)
     ot_training *s = ctx;
     if (e->kind == OT_BATCH_END)
         show_batch(s, e);
+    if (e->kind == OT_CACHING)
+        ot_progress_show(&(ot_progress_state){ "computing features", e->batch, e->batches, NAN, NAN, false });
     if (e->kind == OT_EPOCH_END) {
         ot_history_add(&s->history, e);
         show_epoch(s, e);
@@ -151,6 +153,36 @@ static void say_plan(const ot_training *s)
     ot_tool_note("%lld epochs, %lld steps; memory: activations %s, state %s, work space %s", (long long)p.epochs,
                  (long long)p.steps, ot_bytes_text((double)p.memory.activations), ot_bytes_text((double)p.memory.state),
                  ot_bytes_text((double)p.memory.workspace));
+}
+
+static void say_cache(const ot_training *s)
+{
+    ot_cache_info c;
+    ot_trainer_cache(s->t, &c);
+    if (c.mode == OT_CACHE_OFF) {
+        if (c.layers && s->train->o.cache != OT_CACHE_OFF)
+            ot_tool_note("features of the frozen layers are not kept: %s", c.why);
+        return;
+    }
+    ot_tool_note("what the frozen layers, 0..%lld, make of %s %s is computed once and kept %s: %s numbers each, "
+                 "%s in all",
+                 (long long)c.layers - 1, ot_count_text(c.samples), s->waits_for,
+                 c.mode == OT_CACHE_DISK ? "on the disk" : "in memory", ot_count_text(c.floats),
+                 ot_bytes_text((double)c.bytes));
+    if (s->train->o.augment && s->train->o.cache_variants)
+        ot_tool_note("%lld variants of each for training", (long long)c.variants);
+}
+
+static void say_saved(const ot_training *s)
+{
+    ot_cache_info c;
+    ot_trainer_cache(s->t, &c);
+    if (c.mode == OT_CACHE_OFF || !c.served)
+        return;
+    if (c.found)
+        ot_tool_note("features of %s %s were there from an earlier run", ot_count_text(c.found), s->waits_for);
+    if (c.saved > 0)
+        ot_tool_note("features took %.1f s to compute once, and saved about %.1f s", c.filled, c.saved);
 }
 
 static char *checkpoint_folder(const ot_run_args *a)
@@ -197,11 +229,13 @@ static int train(ot_training *s, const char *folder)
     if (st != OT_OK)
         return ot_tool_failed(st, s->model);
     say_plan(s);
+    say_cache(s);
     catch_signals(s->t);
     ot_progress_begin();
     st = ot_trainer_run(s->t, on_event, s);
     release_signals();
     ot_progress_begin();
+    say_saved(s);
     int code = st == OT_ESTOPPED ? after_stop(s, folder) : st != OT_OK ? ot_tool_failed(st, s->model) : save(s);
     if (a->history && s->history.n) {
         st = ot_history_write(&s->history, a->history);

@@ -2,14 +2,17 @@
 #define _XOPEN_SOURCE   700
 #include "base/file.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #define BUFFER 65536
@@ -316,4 +319,33 @@ ot_status ot_file_write(const char *path, const void *bytes, size_t n)
         return ot_writer_commit(w);
     ot_writer_abort(w);
     return st;
+}
+
+static bool is_left_over(const char *name, const char *path)
+{
+    long pid = 0;
+    unsigned n = 0;
+    char end[8] = "";
+    struct stat s;
+    if (sscanf(name, ".onnxtune-%ld-%u.%7s", &pid, &n, end) != 3 || strcmp(end, "tmp") != 0 || pid < 1)
+        return false;
+    bool gone = kill((pid_t)pid, 0) != 0 && errno == ESRCH;
+    return gone && lstat(path, &s) == 0 && S_ISREG(s.st_mode) && time(NULL) - s.st_mtime > 3600;
+}
+
+void ot_writer_tidy(const char *folder)
+{
+    DIR *d = opendir(folder);
+    for (const struct dirent *e = d ? readdir(d) : NULL; e; e = readdir(d)) {
+        size_t n = strlen(folder) + strlen(e->d_name) + 2;
+        char *path = ot_malloc(n, 1);
+        if (!path)
+            break;
+        snprintf(path, n, "%s/%s", folder, e->d_name);
+        if (is_left_over(e->d_name, path))
+            unlink(path);
+        ot_free(path);
+    }
+    if (d)
+        closedir(d);
 }

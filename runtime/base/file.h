@@ -28,7 +28,10 @@ ot_status ot_reader_at(const ot_reader *r, uint64_t offset, void *bytes, size_t 
 void ot_reader_close(ot_reader *r);
 
 /* "$XDG_CACHE_HOME/onnxtune" or "$HOME/.cache/onnxtune", made when absent; ot_free it.  NULL: there is no place. */
-char *ot_cache_folder(void);
+ot_status ot_cache_folder(char **out);
+
+/* Bytes of memory that may be taken now, as the kernel and the control group tell; SIZE_MAX: they do not. */
+size_t ot_memory_available(void);
 
 /* Writes to a temporary name in the folder of `path` and puts the file in place at commit.  An existing regular file
  * keeps its permissions, a symbolic link is followed; a pipe or device is written directly.  One thread at a time. */
@@ -43,5 +46,7 @@ uint64_t ot_writer_size(const ot_writer *w);
 ot_status ot_writer_commit(ot_writer *w);
 /* Closes w and removes the temporary file; NULL is fine. */
 void ot_writer_abort(ot_writer *w);
+/* Removes temporary files of processes that are gone, not written for an hour. */
+void ot_writer_tidy(const char *folder);
 
 #endif

@@ -75,20 +75,23 @@ static char *join(const char *folder, const char *name)
     return path;
 }
 
-char *ot_cache_folder(void)
+ot_status ot_cache_folder(char **out)
 {
     const char *base = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
-    char *dir = NULL, *own;
+    char *dir = NULL;
+    *out = NULL;
     if (base && base[0] == '/')
         dir = ot_strdup(base);
     else if (home && home[0] == '/')
         dir = join(home, ".cache");
+    else
+        return OT_OK;
     if (!dir)
-        return NULL;
+        return OT_ENOMEM;
     mkdir(dir, 0700);
-    own = join(dir, "onnxtune");
+    *out = join(dir, "onnxtune");
     ot_free(dir);
-    if (own)
-        mkdir(own, 0700);
-    return own;
+    if (*out)
+        mkdir(*out, 0700);
+    return *out ? OT_OK : OT_ENOMEM;
 }

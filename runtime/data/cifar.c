@@ -27,6 +27,8 @@ typedef struct cifar {
     ot_folder_options o;
     uint8_t *file[FILES];
     int64_t records[FILES];
+    uint64_t stamp[FILES];
+    char *place;
     char (*name)[32]; /* "data_batch_1.bin#17", training then validation */
 } cifar;
 
@@ -76,9 +78,21 @@ static ot_status load(void *ctx, int split, int64_t index, bool augment, uint64_
                             ot_rng_key(c->o.seed, ot_hash("augment"), epoch, ot_hash(name_of(ctx, split, index))));
 }
 
+static uint64_t stamp_of(void *ctx, int split, int64_t index, bool augment, uint64_t epoch)
+{
+    const cifar *c = ctx;
+    int64_t i = split == OT_VALID ? FILES - 1 : 0, at = index;
+    while (at >= c->records[i])
+        at -= c->records[i++];
+    bool changes = augment && c->o.augment != OT_AUGMENT_NONE;
+    uint64_t file = ot_rng_key(c->stamp[i], (uint64_t)at, ot_image_spec_hash(&c->o.spec), 0);
+    return c->stamp[i] ? ot_rng_key(file, changes ? ot_augment_hash(&c->o) : 0, changes ? epoch + 1 : 0, 0) | 1 : 0;
+}
+
 static void close_cifar(void *ctx)
 {
     cifar *c = ctx;
+    ot_free(c->place);
     for (int i = 0; i < FILES; i++)
         ot_free(c->file[i]);
     ot_free(c->name);
@@ -91,6 +105,7 @@ static ot_status read_file(cifar *c, int i, const char *dir)
     char *path = ot_folder_join(dir, files[i]);
     if (!path)
         return OT_ENOMEM;
+    c->stamp[i] = ot_seen_key(dir, files[i]);
     ot_status st = ot_file_read(&c->file[i], &n, path, (size_t)RECORD * RECORDS * 10);
     c->records[i] = (int64_t)(n / RECORD);
     if (st == OT_OK && (n == 0 || n % RECORD))
@@ -106,6 +121,8 @@ static ot_status read_file(cifar *c, int i, const char *dir)
 static ot_status fill(cifar *c, const char *dir)
 {
     int64_t n = 0;
+    if (!(c->place = ot_folder_place(dir)))
+        return OT_ENOMEM;
     for (int i = 0; i < FILES; i++) {
         OT_TRY(read_file(c, i, dir));
         n += c->records[i];
@@ -139,12 +156,14 @@ ot_status ot_cifar_open(ot_dataset **out, const char *dir, const ot_folder_optio
                             .load = load,
                             .label = label_of,
                             .name = name_of,
-                            .close = close_cifar };
+                            .close = close_cifar,
+                            .stamp = stamp_of };
     ot_status st = fill(c, dir);
     if (st != OT_OK) {
         close_cifar(c);
         return st;
     }
+    c->data.place = c->place;
     *out = &c->data;
     return OT_OK;
 }

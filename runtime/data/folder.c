@@ -16,7 +16,8 @@ typedef struct folder {
     ot_dataset data;
     ot_folder_files files;
     ot_folder_options o;
-    char *dir;
+    char *dir, *place;
+    uint64_t spec_hash, augment_hash;
 } folder;
 
 static void warn(const ot_folder_options *o, const char *fmt, ...) OT_PRINTF(2, 3);
@@ -69,11 +70,23 @@ static const char *name_of(void *ctx, int split, int64_t index)
     return f->files.split[split].at[index].path;
 }
 
+static uint64_t stamp_of(void *ctx, int split, int64_t index, bool augment, uint64_t epoch)
+{
+    const folder *f = ctx;
+    const char *path = f->files.split[split].at[index].path;
+    uint64_t file = ot_seen_key(f->dir, path);
+    if (!file)
+        return 0;
+    bool changes = augment && f->o.augment != OT_AUGMENT_NONE;
+    return ot_rng_key(file, f->spec_hash, changes ? f->augment_hash : 0, changes ? epoch + 1 : 0) | 1;
+}
+
 static void close_folder(void *ctx)
 {
     folder *f = ctx;
     ot_folder_files_release(&f->files);
     ot_free(f->dir);
+    ot_free(f->place);
     ot_free(f);
 }
 
@@ -209,8 +222,10 @@ static ot_status warn_unbalanced(const folder *f)
 
 static ot_status fill(folder *f, const char *dir)
 {
-    if (!(f->dir = ot_strdup(dir)))
+    if (!(f->dir = ot_strdup(dir)) || !(f->place = ot_folder_place(dir)))
         return OT_ENOMEM;
+    f->spec_hash = ot_image_spec_hash(&f->o.spec);
+    f->augment_hash = ot_augment_hash(&f->o);
     OT_TRY(ot_folder_scan(&f->files, dir));
     if (!f->files.split[OT_TRAIN].n)
         return ot_fail(OT_EDATA, "%s: no pictures for training (.jpg .jpeg .png .bmp .ppm .pgm)", dir);
@@ -256,7 +271,9 @@ ot_status ot_folder_open(ot_dataset **out, const char *dir, const ot_folder_opti
                             .load = load,
                             .label = label_of,
                             .name = name_of,
-                            .close = close_folder };
+                            .close = close_folder,
+                            .place = f->place,
+                            .stamp = stamp_of };
     *out = &f->data;
     return OT_OK;
 }

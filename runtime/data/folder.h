@@ -32,6 +32,11 @@ void ot_folder_files_release(ot_folder_files *f);
 
 /* "DIR/PATH" in a new string. */
 char *ot_folder_join(const char *dir, const char *path);
+/* The full path of a folder in a new string; NULL when memory ran out. */
+char *ot_folder_place(const char *dir);
+/* For ot_dataset.stamp: of what a plain sample depends on besides its file; and of augmentation. */
+uint64_t ot_image_spec_hash(const ot_image_spec *s);
+uint64_t ot_augment_hash(const ot_folder_options *o);
 
 /* Pictures that were decoded without an error before: 64-bit keys of (path, size, time of change), kept in a file of
  * the user's cache folder, one for each data folder. */

@@ -16,10 +16,11 @@ static const char magic[8] = "otseen1\n"; /* then the keys, sorted, as the machi
 ot_status ot_seen_open(ot_seen *s, const char *dir)
 {
     *s = (ot_seen){ 0 };
-    char name[40], *real = realpath(dir, NULL), *cache = ot_cache_folder();
+    char name[40], *real = realpath(dir, NULL), *cache;
     ot_map m = { 0 };
     snprintf(name, sizeof(name), "pictures-%016llx", (unsigned long long)ot_hash(real ? real : dir));
     free(real);
+    OT_TRY(ot_cache_folder(&cache));
     if (!cache)
         return OT_OK;
     s->file = ot_folder_join(cache, name);
@@ -50,6 +51,32 @@ uint64_t ot_seen_key(const char *dir, const char *path)
         return 0;
     uint64_t when = (uint64_t)s.st_mtim.tv_sec * 1000000000u + (uint64_t)s.st_mtim.tv_nsec;
     return ot_rng_key(ot_hash(path), (uint64_t)s.st_size, when, ot_hash(ot_image_libraries())) | 1;
+}
+
+char *ot_folder_place(const char *dir)
+{
+    char *real = realpath(dir, NULL), *place = ot_strdup(real ? real : dir);
+    free(real);
+    return place;
+}
+
+static uint64_t mix_float(uint64_t h, float v)
+{
+    return ot_hash_bytes(h, &v, sizeof(v));
+}
+
+uint64_t ot_image_spec_hash(const ot_image_spec *s)
+{
+    int64_t whole[4] = { s->size, s->resize, s->bgr, s->nhwc };
+    uint64_t h = mix_float(ot_hash_bytes(OT_HASH_START, whole, sizeof(whole)), s->range);
+    for (int c = 0; c < 3; c++)
+        h = mix_float(mix_float(h, s->mean[c]), s->std[c]);
+    return h;
+}
+
+uint64_t ot_augment_hash(const ot_folder_options *o)
+{
+    return mix_float(ot_rng_key(o->seed, (uint64_t)o->augment, 0, 0), o->zoom);
 }
 
 static int by_value(const void *a, const void *b)

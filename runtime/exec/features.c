@@ -140,6 +140,8 @@ static uint64_t mix_attr(uint64_t h, const ot_attr *a)
         h = ot_hash_bytes(h, a->ints, (size_t)a->n * sizeof(*a->ints));
     if (a->floats)
         h = ot_hash_bytes(h, a->floats, (size_t)a->n * sizeof(*a->floats));
+    for (int i = 0; a->strings && i < a->n; i++)
+        h = mix_text(h, a->strings[i]);
     return a->tensor ? mix_tensor(h, a->tensor) : h;
 }
 

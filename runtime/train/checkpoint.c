@@ -37,6 +37,8 @@ static ot_status options_text(char **out, const ot_trainer *t)
                 (long long)o->batch, (long long)o->accumulate, o->augment, (unsigned long long)o->seed,
                 (long long)t->d->count[OT_TRAIN], (long long)t->d->classes);
     ot_text_put(&b, "steps %lld\n", (long long)t->schedule.steps);
+    if (o->augment && o->cache_variants)
+        ot_text_put(&b, "variants %lld\n", (long long)o->cache_variants);
     ot_text_put(&b, "trained %016llx\nfrozen %016llx\n", (unsigned long long)t->trained_hash,
                 (unsigned long long)t->frozen_hash);
     if (t->d->text)

@@ -71,6 +71,8 @@ static ot_status fill(ot_frozen *z, ot_graph *g, const ot_step_source *s, const 
         return st;
     }
     ot_tensor sample = ot_batch_tensor(s->d, &(ot_batch){ .n = 1 });
+    for (int64_t i = 0; i < g->n_node; i++)
+        z->layers = g->node[i]->layer >= z->layers ? g->node[i]->layer + 1 : z->layers;
     OT_TRY(finish(&g, g, OT_OK));
     OT_TRY(ot_features_create(&z->f, g, eo, &sample, nominal_batch(s)));
     return make_rows(z, s->o->batch);

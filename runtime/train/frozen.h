@@ -15,6 +15,7 @@ typedef struct ot_frozen {
     float *rows;      /* [batch][f->floats] */
     float *apart;     /* the same by value, where several cross; else NULL */
     bool validates;   /* validation begins there too */
+    int64_t layers;   /* of the document: the frozen part ends before this one */
     bool ready;       /* batches come as rows of features */
 } ot_frozen;
 

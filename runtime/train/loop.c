@@ -99,6 +99,8 @@ static ot_status validate(loop *l)
         ot_states_restore(t, states);
     ot_free(states);
     OT_TRY(st);
+    if (s.frozen)
+        ot_cache_note(t, score.samples);
     l->e.valid_loss = score.loss;
     l->e.valid_loss_unweighted = score.loss_unweighted;
     l->e.valid_accuracy = (double)score.correct / (double)score.samples;
@@ -129,6 +131,7 @@ static ot_status train_epoch(loop *l)
         if (b.n == 0)
             break;
         OT_TRY(one_batch(l, &b));
+        ot_cache_note(t, b.n);
         if (stopping(l)) {
             OT_TRY(save(l));
             return ot_fail(OT_ESTOPPED, "stopped after batch %lld of epoch %lld", (long long)t->at.batch,
@@ -162,10 +165,38 @@ static ot_status end_epoch(loop *l)
     return OT_OK;
 }
 
+static bool tell_filling(void *ctx, int64_t done, int64_t total)
+{
+    loop *l = ctx;
+    ot_event e = l->e;
+    e.kind = OT_CACHING;
+    e.batch = done;
+    e.batches = total;
+    e.seconds = now() - l->began;
+    if (l->on_event && !l->on_event(l->ctx, &e))
+        l->asked_to_stop = true;
+    return !stopping(l);
+}
+
+static ot_status fill_cache(loop *l)
+{
+    ot_trainer *t = l->t;
+    double began = now();
+    if (t->at.epoch >= t->schedule.epochs)
+        return OT_OK;
+    ot_status st = ot_cache_fill(t, tell_filling, l);
+    t->cache.filled = now() - began;
+    if (st != OT_ESTOPPED)
+        return st;
+    OT_TRY(save(l));
+    return ot_fail(OT_ESTOPPED, "stopped before epoch %lld, while features were computed", (long long)t->at.epoch);
+}
+
 static ot_status run(loop *l)
 {
     ot_trainer *t = l->t;
     tell(l, OT_TRAIN_BEGIN);
+    OT_TRY(fill_cache(l));
     while (t->at.epoch < t->schedule.epochs) {
         OT_TRY(train_epoch(l));
         OT_TRY(end_epoch(l));

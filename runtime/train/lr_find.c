@@ -98,6 +98,7 @@ ot_status ot_lr_find(ot_lr_find_result *out, ot_model *m, const ot_dataset *d, c
     OT_TRY(check(o));
     own.checkpoint = own.resume = NULL;
     own.accumulate = 1;
+    own.cache = OT_CACHE_OFF; /* the sweep sees most samples once */
     OT_TRY(ot_trainer_create(&f.t, m, d, &own));
     f.steps = o->steps > 0 ? o->steps : f.t->batches > LEAST_STEPS ? f.t->batches : LEAST_STEPS;
     out->lr = ot_calloc((size_t)f.steps, sizeof(*out->lr));

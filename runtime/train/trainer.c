@@ -72,6 +72,7 @@ static ot_status make_loaders(ot_trainer *t)
     l.augment = t->o.augment;
     l.seed = t->o.seed;
     l.threads = t->o.loaders;
+    l.variants = t->o.cache_variants;
     OT_TRY(ot_loader_create(&t->train, t->d, &l));
     t->batches = ot_loader_batches(t->train);
     if (t->d->count[OT_VALID] < 1)
@@ -167,7 +168,9 @@ static ot_status create(ot_trainer *t, const ot_train_options *o)
     t->at.best = -1;
     if (o->checkpoint || o->resume)
         OT_TRY(ot_checkpoint_fingerprint(t));
-    return o->resume ? ot_checkpoint_load(t, o->resume) : OT_OK;
+    if (o->resume)
+        OT_TRY(ot_checkpoint_load(t, o->resume));
+    return ot_cache_decide(t);
 }
 
 ot_status ot_trainer_create(ot_trainer **out, ot_model *m, const ot_dataset *d, const ot_train_options *o)
@@ -196,6 +199,7 @@ void ot_trainer_close(ot_trainer *t)
     ot_executor_close(t->gather);
     ot_executor_close(t->eval);
     ot_frozen_close(t->frozen);
+    ot_feature_set_close(t->features);
     ot_store_close(t->store);
     ot_threads_close(t->threads);
     ot_workspace_release(&t->workspace);

@@ -3,6 +3,7 @@
 #define OT_TRAIN_TRAINER_H
 
 #include "train/evaluate.h"
+#include "train/feature_set.h"
 #include "train/frozen.h"
 #include "train/parameters.h"
 #include "train/schedule.h"
@@ -46,6 +47,9 @@ struct ot_trainer {
     uint64_t trained_hash, frozen_hash; /* of the names that train; of the names and bits that do not */
     char *last_saved, *saved_before;    /* names of this run's checkpoints; the older is removed */
     atomic_int stop, snapshot;
+    ot_feature_set *features; /* NULL: none are kept */
+    ot_cache_info cache;
+    char cache_why[200];
 };
 
 /* One batch: loss, norm and whether it was skipped; the rates are t->rate. */
@@ -56,6 +60,14 @@ ot_status ot_states_copy(char **out, const ot_trainer *t);
 void ot_states_restore(const ot_trainer *t, const char *copy);
 /* The store's values into the model's initialisers. */
 ot_status ot_trainer_write_back(const ot_trainer *t, ot_model *m);
+
+/* feature_cache.c */
+/* Decides whether features are kept, once all else is known.  OT_EARG: it was asked for and cannot be. */
+ot_status ot_cache_decide(ot_trainer *t);
+/* Computes them; from here on the loaders give features.  progress: false stops with OT_ESTOPPED. */
+ot_status ot_cache_fill(ot_trainer *t, bool (*progress)(void *ctx, int64_t done, int64_t total), void *ctx);
+/* Training samples that came from the loaders as features, or were validated. */
+void ot_cache_note(ot_trainer *t, int64_t samples);
 
 /* checkpoint.c */
 /* What a resumed run is compared by, besides its options; before the first save or load. */
