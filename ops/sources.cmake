@@ -106,12 +106,14 @@ set(OPS_SOURCES
     ops/softmax.c
     ops/stft.c
     ops/strided.c
+    ops/string_normalizer.c
     ops/strings.c
     ops/sum_to.c
     ops/tfidf.c
     ops/tile.c
     ops/topk.c
     ops/transpose.c
+    ops/tree_ensemble.c
     ops/unary.c
     ops/unique.c
     ops/where.c)

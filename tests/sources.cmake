@@ -90,6 +90,7 @@ add_executable(onnxtune-tests
     tests/test_text_train.c
     tests/test_torch.c
     tests/test_train.c
+    tests/test_trees.c
     tests/test_zero_gradient.c
     tests/text_file.c
     tests/wire_data.c)

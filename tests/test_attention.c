@@ -1,5 +1,6 @@
 /* Attention and the operators around it. */
 #include "doc.h"
+#include "model/edit.h"
 #include "op_case.h"
 
 #define HEADS(q, kv) OT_INT("q_num_heads", q), OT_INT("kv_num_heads", kv)
@@ -232,12 +233,10 @@ static void modified(void)
                                       NODE("Mul", "p g", "q", NULL),
                                       NODE("MatMul", "q vs", "y", NULL),
                                       { 0 } };
-    const doc_tensor more[] = {
-        DOC_FLOATS("k", 2, 1, 5, 3),    DOC_FLOATS("val", 2, 1, 5, 4),
-        DOC_FLOATS("bias", 4, 5),       DOC_FLOATS("gate", 5),
-        DOC_SCALAR("two", OT_FLOAT, 2), DOC_SCALAR("scale", OT_FLOAT, 0.57735026918962573),
-        DOC_INTS("heads", 1, 2, 1, 1),  { 0 }
-    };
+    const doc_tensor more[] = { DOC_FLOATS("k", 2, 1, 5, 3),    DOC_FLOATS("val", 2, 1, 5, 4),
+                                DOC_FLOATS("bias", 4, 5),       DOC_FLOATS("gate", 5),
+                                DOC_SCALAR("two", OT_FLOAT, 2), DOC_SCALAR("scale", OT_FLOAT, 0.57735026918962573),
+                                DOC_INTS("heads", 1, 2, 1, 1),  { 0 } };
     const doc d = { .opset = 21, .x = "N,2,4,3", .nodes = nodes, .tensors = flex_tensors };
     const doc same = { .opset = 21, .x = "N,2,4,3", .nodes = plain, .tensors = more };
     ot_tensor *want = doc_run(&same, DOC_DIMS(2, 2, 4, 3));
@@ -252,13 +251,17 @@ static void modified(void)
     doc_check_gradients(&d, DOC_DIMS(2, 2, 4, 3));
 }
 
+/* `score` empty: a graph whose output is made by no node. */
 static void refused(const doc_node *score, const char *words)
 {
-    const doc mod = { .nodes = score };
+    static const doc_node copy[] = { NODE("Identity", "v", "out", NULL), { 0 } };
+    const doc mod = { .nodes = score->op ? score : copy };
     const doc_node nodes[] = { { "FlexAttention", "x k val", "y", NULL, &mod, NULL }, { 0 } };
     const doc d = { .opset = 21, .x = "N,2,4,3", .nodes = nodes, .tensors = flex_tensors };
     ot_model *m = doc_model(&d, false);
     ot_session *s = NULL;
+    if (m && !score->op)
+        CHECK_OK(ot_set_string(&m->proto->graph->node[0]->attribute[0]->g->output[0]->name, "nothing"));
     if (m)
         CHECK_FAILS(ot_session_create(&s, m, NULL), OT_EMODEL, words);
     ot_session_close(s);
@@ -273,6 +276,7 @@ static void bad_modifiers(void)
     refused(flat, "score_mod makes float of rank 2");
     refused(other, "score_mod makes double");
     refused(unmade, "nowhere");
+    refused(unmade + 1, "output 'nothing' of the body is made by no node");
 }
 
 static void attention(void)

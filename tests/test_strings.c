@@ -98,6 +98,62 @@ static const op_case tfidf_rows[] = {
     { 0 },
 };
 
+#define STOP(...)                                                                                                      \
+    {                                                                                                                  \
+        .name = "stopwords", .type = OT_ATTR_STRINGS, .strings = (const char *const[]){ __VA_ARGS__ },                 \
+        .n = sizeof((const char *const[]){ __VA_ARGS__ }) / sizeof(const char *)                                       \
+    }
+#define ACTION(a) OT_TEXT("case_change_action", a)
+#define EXACT     OT_INT("is_case_sensitive", 1)
+
+static const op_case normalizer_rows[] = {
+    { .op = "StringNormalizer", .in = { TEXTS("Ab", "c", "") }, OP_WANT_TEXT("Ab", "c", "") },
+    { .op = "StringNormalizer",
+      .opset = 10,
+      .attrs = OT_ATTRS(STOP("monday", "B"), ACTION("UPPER")),
+      .in = { TEXTS("Monday", "tuesday", "b", "MONDAYS") },
+      OP_WANT_TEXT("TUESDAY", "MONDAYS") },
+    { .op = "StringNormalizer",
+      .attrs = OT_ATTRS(STOP("monday"), ACTION("LOWER"), EXACT, OT_TEXT("locale", "tr_TR")),
+      .in = { TEXTS("Monday", "monday", "I") },
+      OP_WANT_TEXT("monday", "i") },
+    { .op = "StringNormalizer", .attrs = OT_ATTRS(STOP("a")), .in = { TEXTS("a", "A") }, OP_WANT_TEXT("") },
+    { .op = "StringNormalizer",
+      .attrs = OT_ATTRS(STOP("a")),
+      .in = { { OP_DIMS(1, 3), OP_TEXT("a", "b", "c") } },
+      OP_WANT_DIM(1, 2),
+      OP_WANT_TEXT("b", "c") },
+    { .op = "StringNormalizer",
+      .attrs = OT_ATTRS(STOP("a")),
+      .in = { { OP_DIMS(1, 1), OP_TEXT("a") } },
+      OP_WANT_DIM(1, 1),
+      OP_WANT_TEXT("") },
+    /* of 2, 3 and 4 bytes; lengths change; bytes that are no UTF-8 stay */
+    { .op = "StringNormalizer",
+      .attrs = OT_ATTRS(ACTION("UPPER"), STOP("\xc3\x84")),
+      .in = { TEXTS("\xc3\xa4", "\xc3\xa9t\xc3\xa9", "\xc4\xb1", "\xe1\xba\xa1", "\xf0\x90\x90\xa8", "a\xc3",
+                    "\xff"
+                    "a\xed\xa0",
+                    "\xc9\x90", "\xc3\x9f") },
+      OP_WANT_TEXT("\xc3\x89T\xc3\x89", "I", "\xe1\xba\xa0", "\xf0\x90\x90\x80", "A\xc3",
+                   "\xff"
+                   "A\xed\xa0",
+                   "\xe2\xb1\xaf", "\xc3\x9f") },
+    { .op = "StringNormalizer",
+      .attrs = OT_ATTRS(ACTION("LOWER")),
+      .in = { TEXTS("\xce\xa9\xd0\x96", "\xc7\x85\xc7\x84") },
+      OP_WANT_TEXT("\xcf\x89\xd0\xb6", "\xc7\x86\xc7\x86") },
+    { .op = "StringNormalizer", .attrs = OT_ATTRS(ACTION("TITLE")), .in = { TEXTS("a") }, .fails = "'TITLE'" },
+    { .op = "StringNormalizer", .in = { { OP_DIMS(2, 1), OP_TEXT("a", "b") } }, .fails = "2 rows" },
+    { .op = "StringNormalizer", .in = { OP_F(2) }, .fails = "wanted is string" },
+    { 0 },
+};
+
+static void normalizer(void)
+{
+    op_cases_run(normalizer_rows);
+}
+
 static void concat(void)
 {
     op_cases_run(concat_rows);
@@ -113,4 +169,6 @@ static void tfidf(void)
     op_cases_run(tfidf_rows);
 }
 
-const ot_test strings_tests[] = { { "concat", concat }, { "split", split }, { "tfidf", tfidf }, { 0 } };
+const ot_test strings_tests[] = {
+    { "concat", concat }, { "split", split }, { "tfidf", tfidf }, { "normalizer", normalizer }, { 0 }
+};

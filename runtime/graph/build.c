@@ -241,6 +241,8 @@ bool ot_emit_body(ot_build *b, const char *name, int n_in, const ot_val *in, int
         return false;
     ot_build_fail(b, b->inline_body ? b->inline_body(b->inline_ctx, name, n_in, in, n_out, out)
                                     : ot_fail(OT_EUNSUPPORTED, "attribute '%s' is a graph", name));
+    for (int i = 0; i < n_out && b->st != OT_OK; i++)
+        out[i] = OT_NONE;
     return true;
 }
 
