@@ -81,6 +81,9 @@ set(OPS_SOURCES
     ops/recurrent_fast_grad.c
     ops/recurrent_reference.c
     ops/reduce.c
+    ops/regex.c
+    ops/regex_full_match.c
+    ops/regex_match.c
     ops/registry.c
     ops/relu.c
     ops/reshape.c

@@ -3,6 +3,7 @@
  * one, as Unicode's simple mappings say, and without is_case_sensitive elements are compared in lower case.  Bytes that
  * are no UTF-8 stay as they are. */
 #include "run.h"
+#include "utf8.h"
 
 #include <string.h>
 
@@ -44,27 +45,7 @@ static int32_t mapped(int32_t c, int action)
     return inside && (c - r->first) % r->step == 0 ? c + r->move : c;
 }
 
-/* The code point at the start of s, its length in *n; a byte that begins none stands for itself, as -1 - byte. */
-static int32_t decode(const unsigned char *s, size_t left, size_t *n)
-{
-    static const int32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
-    const size_t length = s[0] < 0x80 ? 1 : s[0] >> 5 == 6 ? 2 : s[0] >> 4 == 14 ? 3 : s[0] >> 3 == 30 ? 4 : 0;
-    int32_t c = length == 1 ? s[0] : length ? s[0] & (0x7f >> length) : 0;
-    *n = 1;
-    if (length == 0 || length > left)
-        return -1 - s[0];
-    for (size_t i = 1; i < length; i++) {
-        if (s[i] >> 6 != 2)
-            return -1 - s[0];
-        c = c << 6 | (s[i] & 0x3f);
-    }
-    if (c < least[length] || c > 0x10ffff)
-        return -1 - s[0];
-    *n = length;
-    return c;
-}
-
-/* Writes c, as decode gives it; returns the bytes. */
+/* Writes c, as ot_utf8_decode gives it; returns the bytes. */
 static size_t encode(char *to, int32_t c)
 {
     const size_t length = c < 0x80 ? 1 : c < 0x800 ? 2 : c < 0x10000 ? 3 : 4;
@@ -86,7 +67,7 @@ static ot_status in_case(ot_str *out, ot_str s, int action, ot_arena *arena)
     if (!to)
         return OT_ENOMEM;
     for (size_t at = 0; at < s.n; at += n) {
-        const int32_t c = decode((const unsigned char *)s.bytes + at, s.n - at, &n);
+        const int32_t c = ot_utf8_decode((const unsigned char *)s.bytes + at, s.n - at, &n);
         length += encode(to + length, c < 0 ? c : mapped(c, action));
     }
     *out = (ot_str){ to, length };
@@ -100,8 +81,8 @@ static bool equal(ot_str a, ot_str b, bool exact)
     if (exact)
         return a.n == b.n && (a.n == 0 || memcmp(a.bytes, b.bytes, a.n) == 0);
     while (i < a.n && k < b.n) {
-        const int32_t c = decode((const unsigned char *)a.bytes + i, a.n - i, &n);
-        const int32_t d = decode((const unsigned char *)b.bytes + k, b.n - k, &m);
+        const int32_t c = ot_utf8_decode((const unsigned char *)a.bytes + i, a.n - i, &n);
+        const int32_t d = ot_utf8_decode((const unsigned char *)b.bytes + k, b.n - k, &m);
         if ((c < 0 ? c : mapped(c, LOWER)) != (d < 0 ? d : mapped(d, LOWER)))
             return false;
         i += n;

@@ -149,6 +149,88 @@ static const op_case normalizer_rows[] = {
     { 0 },
 };
 
+#define PATTERN(p) .attrs = OT_ATTRS(OT_TEXT("pattern", p))
+#define MATCH(p, t, yes)                                                                                               \
+    {                                                                                                                  \
+        .op = "RegexFullMatch", PATTERN(p), .in = { TEXTS(t) }, OP_WANT(yes)                                           \
+    }
+#define REFUSED(p, words)                                                                                              \
+    {                                                                                                                  \
+        .op = "RegexFullMatch", PATTERN(p), .in = { TEXTS("a") }, .fails = words                                       \
+    }
+
+static const op_case match_rows[] = {
+    { .op = "RegexFullMatch",
+      .opset = 20,
+      PATTERN("(\\W|^)[\\w.\\-]{0,25}@(yahoo|gmail)\\.com(\\W|$)"),
+      .in = { { OP_DIMS(2, 2),
+                OP_TEXT("account@gmail.com", "account@hotmail.com", " b.c-d@yahoo.com,", "@gmail.com.") } },
+      OP_WANT(1, 0, 1, 1) },
+    { .op = "RegexFullMatch", PATTERN(""), .in = { TEXTS("", "a") }, OP_WANT(1, 0) },
+    { .op = "RegexFullMatch", PATTERN("a|bc|"), .in = { TEXTS("a", "bc", "", "abc") }, OP_WANT(1, 1, 1, 0) },
+    { .op = "RegexFullMatch",
+      PATTERN("(?:a*b+?)?c{2,3}?"),
+      .in = { TEXTS("cc", "bccc", "aabbcc", "c", "acc") },
+      OP_WANT(1, 1, 1, 0, 0) },
+    { .op = "RegexFullMatch",
+      PATTERN("(?P<x>a{2}){0,2}(b{0}){3}"),
+      .in = { TEXTS("", "aa", "aaa", "aaaa", "b") },
+      OP_WANT(1, 1, 0, 1, 0) },
+    { .op = "RegexFullMatch",
+      PATTERN("[^a-c\\d]"),
+      .in = { TEXTS("d", "b", "7", "\xc3\xa9", "\xff", "\xc3") },
+      OP_WANT(1, 0, 0, 1, 0, 0) },
+    { .op = "RegexFullMatch",
+      PATTERN("."),
+      .in = { TEXTS("\xc3\xa9", "\n", "ab", "\xf0\x9f\x98\x80") },
+      OP_WANT(1, 0, 0, 1) },
+    { .op = "RegexFullMatch",
+      PATTERN("(?i)[k-m]S(?-i)x"),
+      .in = { TEXTS("Ksx", "mSX", "\xe2\x84\xaa\xc5\xbfx") },
+      OP_WANT(1, 0, 1) },
+    { .op = "RegexFullMatch", PATTERN("(?ms)a$.^b"), .in = { TEXTS("a\nb", "a b") }, OP_WANT(1, 0) },
+    { .op = "RegexFullMatch",
+      PATTERN("[[:alpha:]_]+[[:^digit:]][]-]"),
+      .in = { TEXTS("a_b]", "ab1]", "ab-") },
+      OP_WANT(1, 0, 1) },
+    { .op = "RegexFullMatch",
+      PATTERN("a\\b \\Bc?\\x41\\x{e9}\\101\\Q.*\\E"),
+      .in = { TEXTS("a A\xc3\xa9"
+                    "A.*",
+                    "a cA\xc3\xa9"
+                    "A.*") },
+      OP_WANT(0, 0) },
+    MATCH("a\\b \\x41\\x{e9}\\101\\Q.*\\E\\z",
+          "a A\xc3\xa9"
+          "A.*",
+          1),
+    MATCH("(((a*)*)*)*b", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaac", 0),
+    MATCH("(a|aa)+", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaab", 0),
+    MATCH("a{,5}", "a{,5}", 1),
+    REFUSED("(a", "a group that does not end"),
+    REFUSED("a)", "closes nothing"),
+    REFUSED("[a", "ends too early"),
+    REFUSED("[b-a]", "ends before it begins"),
+    REFUSED("a**", "a repeat of a repeat"),
+    REFUSED("*", "a repeat of nothing"),
+    REFUSED("a{1001}", "a bad number of repeats"),
+    REFUSED("(((a{99}){99}){99})", "more than 10000 steps"),
+    REFUSED("\\1", "an unknown escape"),
+    REFUSED("\\pL", "\\p in the pattern"),
+    REFUSED("(?i)\xc3\xa9", "(?i) beside"),
+    REFUSED("(?z)", "an unknown kind of group"),
+    REFUSED("[[:foo:]]", "an unknown set"),
+    REFUSED("\xff", "no UTF-8"),
+    { .op = "RegexFullMatch", .in = { TEXTS("a") }, .fails = "pattern is missing" },
+    { .op = "RegexFullMatch", PATTERN("a"), .in = { OP_F(2) }, .fails = "wanted is string" },
+    { 0 },
+};
+
+static void match(void)
+{
+    op_cases_run(match_rows);
+}
+
 static void normalizer(void)
 {
     op_cases_run(normalizer_rows);
@@ -169,6 +251,5 @@ static void tfidf(void)
     op_cases_run(tfidf_rows);
 }
 
-const ot_test strings_tests[] = {
-    { "concat", concat }, { "split", split }, { "tfidf", tfidf }, { "normalizer", normalizer }, { 0 }
-};
+const ot_test strings_tests[] = { { "concat", concat },         { "split", split }, { "tfidf", tfidf },
+                                  { "normalizer", normalizer }, { "match", match }, { 0 } };
