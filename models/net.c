@@ -149,6 +149,12 @@ void ot_net_int(ot_net *n, const char *name, int64_t value)
         note(n, ot_node_set_int(n->node, name, value));
 }
 
+void ot_net_list(ot_net *n, const char *name, int count, const int64_t *value)
+{
+    if (n->st == OT_OK)
+        note(n, ot_node_set_ints(n->node, name, count, value));
+}
+
 void ot_net_linear(ot_net *n, const char *layer, const char *y, const char *x, int64_t in, int64_t out, bool draws)
 {
     const char *w = ot_net_name(n, "%s.weight", layer), *b = ot_net_name(n, "%s.bias", layer),

@@ -35,8 +35,9 @@ void ot_net_ints(ot_net *n, const char *name, int64_t count, const int64_t *valu
     ot_net_node(n, op, (int)(sizeof((const char *[]){ __VA_ARGS__ }) / sizeof(char *)),                                \
                 (const char *[]){ __VA_ARGS__ }, 1, (const char *[]){ out })
 void ot_net_node(ot_net *n, const char *op, int n_in, const char *const *in, int n_out, const char *const *out);
-/* An attribute of the last node. */
+/* Attributes of the last node. */
 void ot_net_int(ot_net *n, const char *name, int64_t value);
+void ot_net_list(ot_net *n, const char *name, int count, const int64_t *value);
 
 /* y = x W + b with W [in, out], drawn as PyTorch draws a Linear layer: uniform in +-1/sqrt(in).  Parameters are
  * "LAYER.weight" and "LAYER.bias"; without `draw` they are there already. */
@@ -48,6 +49,6 @@ typedef struct ot_net_row {
     void (*build)(ot_net *n);
 } ot_net_row;
 /* Each file of nets ends in a table that a row without a name ends; nets.c lists the tables. */
-extern const ot_net_row ot_char_nets[];
+extern const ot_net_row ot_char_nets[], ot_cifar_nets[];
 
 #endif

@@ -4,7 +4,7 @@
 #include <string.h>
 
 /* One line a file of nets. */
-static const ot_net_row *const tables[] = { ot_char_nets };
+static const ot_net_row *const tables[] = { ot_char_nets, ot_cifar_nets };
 #define TABLES (sizeof(tables) / sizeof(tables[0]))
 
 #define OPSET 17 /* of what is built: old enough for most runtimes */

@@ -33,6 +33,54 @@ static void run_text(const ot_model *m, const ot_net_info *i, int64_t steps)
     ot_session_close(s);
 }
 
+/* A picture of zeros. */
+static void run_image(const ot_model *m, const ot_net_info *i)
+{
+    ot_session *s;
+    float *zeros = ot_calloc((size_t)(2 * 3 * i->size * i->size), sizeof(*zeros));
+    ot_tensor in = { OT_FLOAT, 4, { 2, 3, i->size, i->size }, zeros };
+    if (CHECK_OK(ot_session_create(&s, m, NULL)) && CHECK_OK(ot_session_run(s, &in, 1))) {
+        const ot_tensor *y = ot_session_output(s, 0);
+        CHECK(y->rank == 2 && y->dim[0] == 2 && y->dim[1] == i->classes);
+    }
+    ot_session_close(s);
+    ot_free(zeros);
+}
+
+static int64_t parameters_of(const ot_model *m)
+{
+    static const char *const statistics[] = { ".norm.mean", ".norm.var", "dropout.ratio" };
+    int64_t all = 0;
+    for (int64_t i = 0; i < ot_model_initializer_count(m); i++) {
+        const char *name = ot_model_initializer_name(m, i);
+        ot_tensor *t = net_weight(m, name);
+        all += ot_tensor_count(t);
+        for (int k = 0; k < 3; k++)
+            if (strstr(name, statistics[k]))
+                all -= ot_tensor_count(t);
+        ot_tensor_free(t);
+    }
+    return all;
+}
+
+/* As many as the course's nets have. */
+static void sizes(void)
+{
+    static const struct {
+        const char *name;
+        int64_t parameters;
+    } nets[] = { { "cifar-fc", 123330 },      { "cifar-conv", 37490 },    { "cifar-bn", 155970 },
+                 { "cifar-deep-bn", 462570 }, { "cifar-resnet", 769170 }, { "cifar-resnet-wide", 1966234 } };
+    for (int i = 0; i < 6; i++) {
+        ot_new_options o = OT_NEW_INIT;
+        ot_model *m;
+        if (!CHECK_OK(ot_model_new(&m, nets[i].name, &o)))
+            continue;
+        CHECK(parameters_of(m) == nets[i].parameters);
+        ot_model_close(m);
+    }
+}
+
 static void all_run(void)
 {
     const ot_net_info *i;
@@ -46,6 +94,8 @@ static void all_run(void)
         CHECK(findings == 0);
         if (i->kind == OT_NET_TEXT)
             run_text(m, i, i->steps ? i->steps : 5);
+        else
+            run_image(m, i);
         ot_model_close(m);
     }
     CHECK(ot_net_get(-1) == NULL);
@@ -147,6 +197,7 @@ static void out_of_memory(void)
 
 const ot_test new_tests[] = { { "all_run", all_run },
                               { "seeds", seeds },
+                              { "sizes", sizes },
                               { "weights", weights },
                               { "refused", refused },
                               { "out_of_memory", out_of_memory },
