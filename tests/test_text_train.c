@@ -357,6 +357,54 @@ static void refused(void)
     ot_model_close(m);
 }
 
+typedef struct rates {
+    double first[8], last[8]; /* of each epoch */
+    int64_t cycles, cycle_epoch[8];
+} rates;
+
+static bool see_rates(void *ctx, const ot_event *e)
+{
+    rates *r = ctx;
+    if (e->kind == OT_BATCH_END && e->batch == 1)
+        r->first[e->epoch] = e->lr;
+    if (e->kind == OT_BATCH_END)
+        r->last[e->epoch] = e->lr;
+    if (e->kind == OT_CYCLE_END && r->cycles < 8)
+        r->cycle_epoch[r->cycles++] = e->epoch;
+    return true;
+}
+
+/* Epochs of a stream end early, and the rate changes where they do. */
+static void rates_keep_to_epochs(void)
+{
+    const char *path = text_sentences("rates", 6000);
+    ot_dataset *d;
+    ot_model *m = make("char-gru", path, &d);
+    ot_train_options o = options();
+    ot_trainer *t;
+    rates r = { 0 };
+    o.schedule = OT_STEP;
+    o.epochs = 6;
+    o.decay_every = 2;
+    if (CHECK_OK(ot_trainer_create(&t, m, d, &o)))
+        CHECK_OK(ot_trainer_run(t, see_rates, &r));
+    ot_trainer_close(t);
+    for (int i = 0; i < 6; i++)
+        CHECK(fabs(r.first[i] - 0.01 * pow(0.1, i / 2)) < 1e-7 && r.last[i] == r.first[i]);
+    o.schedule = OT_SGDR;
+    o.cycles = 2;
+    o.cycle_len = 1;
+    o.cycle_mult = 2;
+    r = (rates){ 0 };
+    if (CHECK_OK(ot_trainer_create(&t, m, d, &o)))
+        CHECK_OK(ot_trainer_run(t, see_rates, &r));
+    ot_trainer_close(t);
+    CHECK(r.cycles == 2 && r.cycle_epoch[0] == 0 && r.cycle_epoch[1] == 2);
+    CHECK(fabs(r.first[0] - 0.01) < 1e-7 && fabs(r.first[1] - 0.01) < 1e-7 && r.first[2] < 0.006);
+    ot_dataset_close(d);
+    ot_model_close(m);
+}
+
 /* The rate finder goes over text too, and leaves the model as it was. */
 static void finds_a_rate(void)
 {
@@ -381,5 +429,6 @@ const ot_test text_train_tests[] = { { "learns", learns },
                                      { "a stopped validation", stopped_validation },
                                      { "writes", writes },
                                      { "refused", refused },
+                                     { "rates keep to epochs", rates_keep_to_epochs },
                                      { "finds a rate", finds_a_rate },
                                      { 0 } };

@@ -145,9 +145,13 @@ static void say_plan(const ot_training *s)
     if (ot_trainer_plan(s->t, &p) != OT_OK)
         return;
     s->say(s);
-    ot_tool_note("layers %lld..%lld of %lld train: %s of %s parameters; %lld of %lld BatchNormalization layers update",
-                 (long long)p.first_layer, (long long)p.layers - 1, (long long)p.layers, ot_count_text(p.trained),
-                 ot_count_text(p.parameters), (long long)p.bn_training, (long long)p.batchnorms);
+    char norms[96] = "";
+    if (p.batchnorms)
+        snprintf(norms, sizeof(norms), "; %lld of %lld BatchNormalization layers update", (long long)p.bn_training,
+                 (long long)p.batchnorms);
+    ot_tool_note("layers %lld..%lld of %lld train: %s of %s parameters%s", (long long)p.first_layer,
+                 (long long)p.layers - 1, (long long)p.layers, ot_count_text(p.trained), ot_count_text(p.parameters),
+                 norms);
     for (int64_t g = 1; g < p.groups; g++)
         ot_tool_note("rate group %lld begins at layer %lld", (long long)g + 1, (long long)p.group_layer[g]);
     ot_tool_note("%lld epochs, %lld steps; memory: activations %s, state %s, work space %s", (long long)p.epochs,

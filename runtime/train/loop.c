@@ -52,18 +52,35 @@ static ot_status save(loop *l)
     return OT_OK;
 }
 
+/* Where the schedule stands.  An epoch of text may end early: what goes by epochs is then at the start of the next. */
+static int64_t schedule_step(const ot_trainer *t)
+{
+    if (!t->d->text || t->o.cycle_steps > 0)
+        return t->at.t;
+    return t->at.epoch * t->schedule.batches + t->at.batch / t->o.accumulate;
+}
+
+/* The step that was done last ends a cycle. */
+static bool cycle_ends(const ot_trainer *t, int64_t step, bool last)
+{
+    if (last && t->o.cycle_steps == 0)
+        step = (t->at.epoch + 1) * t->schedule.batches - 1;
+    return ot_schedule_cycle_ends(&t->schedule, step);
+}
+
 static void set_rates(loop *l)
 {
     ot_trainer *t = l->t;
+    const int64_t step = schedule_step(t);
     for (int i = 0; i < t->ps.groups; i++)
-        t->rate[i] = (float)ot_schedule_rate(&t->schedule, t->ps.lr[i], t->at.t);
+        t->rate[i] = (float)ot_schedule_rate(&t->schedule, t->ps.lr[i], step);
     l->e.lr = (double)t->rate[t->ps.groups - 1];
 }
 
 static ot_status one_batch(loop *l, const ot_batch *b)
 {
     ot_trainer *t = l->t;
-    int64_t t_before = t->at.t;
+    int64_t t_before = t->at.t, step = schedule_step(t);
     set_rates(l);
     tell(l, OT_BATCH_BEGIN);
     OT_TRY(ot_trainer_batch(t, b, t->at.batch + 1 == t->batches, &l->e));
@@ -73,7 +90,7 @@ static ot_status one_batch(loop *l, const ot_batch *b)
     if (l->skipped == MAX_SKIPPED)
         return ot_fail(OT_EDATA, "step %lld: the gradients were not finite %d times in a row; a smaller rate may help",
                        (long long)t->at.t, MAX_SKIPPED);
-    if (t->at.t > t_before && ot_schedule_cycle_ends(&t->schedule, t_before))
+    if (t->at.t > t_before && cycle_ends(t, step, b->last))
         tell(l, OT_CYCLE_END);
     if (atomic_exchange(&t->snapshot, 0) && t->at.batch < t->batches)
         return save(l);
