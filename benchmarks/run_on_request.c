@@ -4,26 +4,7 @@
  * prints the milliseconds it took.  DIMs replace all dims of the first input; without them its batch is BATCH, and
  * other dims that are not fixed are 224. */
 #define _POSIX_C_SOURCE 200809L /* clock_gettime */
-#include "onnxtune.h"
-
-#include <stdio.h>
-#include <stdlib.h>
-#include <time.h>
-
-static double now_ms(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return 1e3 * (double)t.tv_sec + 1e-6 * (double)t.tv_nsec;
-}
-
-static void need(ot_status st)
-{
-    if (st == OT_OK)
-        return;
-    fprintf(stderr, "run_on_request: %s\n", ot_last_error());
-    exit(1);
-}
+#include "on_request.h"
 
 /* The same numbers as compare_ort.py makes: 0, 1, ... 30, 0, ... over 31, less a half. */
 static void fill(ot_tensor *x)
@@ -58,14 +39,7 @@ int main(int argc, char **argv)
     need(ot_session_run(s, x, 1));
     printf("ready %.2f\n", now_ms() - start);
     fflush(stdout);
-    for (int c; (c = getchar()) != EOF;) {
-        if (c != '\n')
-            continue;
-        double t = now_ms();
-        need(ot_session_run(s, x, 1));
-        printf("%.4f\n", now_ms() - t);
-        fflush(stdout);
-    }
+    run_on_request(s, x, 1);
     ot_tensor_free(x);
     ot_session_close(s);
     ot_model_close(m);

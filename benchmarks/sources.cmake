@@ -20,5 +20,10 @@ target_link_libraries(step_on_request PRIVATE onnxtune_static warnings)
 add_executable(bench_loader EXCLUDE_FROM_ALL benchmarks/bench_loader.c)
 target_link_libraries(bench_loader PRIVATE onnxtune_static warnings)
 
+# For benchmarks/compare_text.py: make text_on_request.
+add_executable(text_on_request EXCLUDE_FROM_ALL benchmarks/text_on_request.c)
+target_link_libraries(text_on_request PRIVATE onnxtune_static warnings)
+
 # All of them, so that a test can see that they build: make benchmarks.
-add_custom_target(benchmarks DEPENDS bench_kernels bench_loader dump_gradients run_on_request step_on_request)
+add_custom_target(benchmarks DEPENDS bench_kernels bench_loader dump_gradients run_on_request step_on_request
+                                     text_on_request)

@@ -3,29 +3,11 @@
  * Trains on SIDE x SIDE noise: every layer with the batch's statistics, or the last layer alone.  Prints "ready" after
  * the first step, then does one step for every line that comes on stdin and prints the milliseconds it took. */
 #define _POSIX_C_SOURCE 200809L /* clock_gettime */
-#include "onnxtune.h"
+#include "on_request.h"
 
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #define MOST_STEPS 100000
-
-static double now_ms(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return 1e3 * (double)t.tv_sec + 1e-6 * (double)t.tv_nsec;
-}
-
-static void need(ot_status st)
-{
-    if (st == OT_OK)
-        return;
-    fprintf(stderr, "step_on_request: %s\n", ot_last_error());
-    exit(1);
-}
 
 static ot_status load(void *ctx, int split, int64_t index, bool augment, uint64_t epoch, float *sample, int64_t *label)
 {
@@ -41,24 +23,6 @@ static int64_t label(void *ctx, int split, int64_t index)
 {
     (void)split;
     return index % ((const ot_dataset *)ctx)->classes;
-}
-
-/* Waits for a line before each batch; false at the end of input. */
-static bool on_event(void *ctx, const ot_event *e)
-{
-    double *start = ctx;
-    if (e->kind == OT_BATCH_END && e->step == 1)
-        printf("ready\n");
-    else if (e->kind == OT_BATCH_END)
-        printf("%.4f\n", now_ms() - *start);
-    fflush(stdout);
-    if (e->kind != OT_BATCH_BEGIN)
-        return true;
-    for (int c = e->step > 0 ? getchar() : '\n'; c != '\n'; c = getchar())
-        if (c == EOF)
-            return false;
-    *start = now_ms();
-    return true;
 }
 
 int main(int argc, char **argv)
@@ -84,7 +48,7 @@ int main(int argc, char **argv)
     d.count[0] = o.batch * MOST_STEPS;
     need(ot_model_open(&m, argv[1]));
     need(ot_trainer_create(&t, m, &d, &o));
-    ot_trainer_run(t, on_event, &start);
+    ot_trainer_run(t, step_on_request, &start);
     ot_trainer_close(t);
     ot_model_close(m);
     return 0;
