@@ -19,6 +19,7 @@ typedef struct reader {
     const char *pattern, *at, *end;
     flags f;
     int depth;
+    int64_t read; /* atoms so far, copies of repeats among them */
 } reader;
 
 static ot_status bad(const reader *p, const char *what)
@@ -360,6 +361,8 @@ static ot_status take_atom(reader *p)
 {
     const int64_t first = p->r->n_set;
     int32_t c;
+    if (++p->read > 2 * MOST_STEPS) /* groups of nothing make no steps */
+        return ot_fail(OT_EUNSUPPORTED, "the pattern '%.200s' repeats more than %d times", p->pattern, 2 * MOST_STEPS);
     if (*p->at == '\\')
         return take_backslash(p);
     OT_TRY(next_character(p, &c));

@@ -215,6 +215,7 @@ static const op_case match_rows[] = {
     REFUSED("*", "a repeat of nothing"),
     REFUSED("a{1001}", "a bad number of repeats"),
     REFUSED("(((a{99}){99}){99})", "more than 10000 steps"),
+    REFUSED("(((((){999}){999}){999}){999})", "repeats more than 20000 times"),
     REFUSED("\\1", "an unknown escape"),
     REFUSED("\\pL", "\\p in the pattern"),
     REFUSED("(?i)\xc3\xa9", "(?i) beside"),
