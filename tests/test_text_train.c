@@ -391,6 +391,12 @@ static void rates_keep_to_epochs(void)
     ot_trainer_close(t);
     for (int i = 0; i < 6; i++)
         CHECK(fabs(r.first[i] - 0.01 * pow(0.1, i / 2)) < 1e-7 && r.last[i] == r.first[i]);
+    o.schedule = OT_CONSTANT;
+    o.steps = 300; /* of epochs of 75 batches at most */
+    watch w = { 0 };
+    CHECK_OK(train(m, d, &o, &w));
+    CHECK(w.batches == 300);
+    o.steps = 0;
     o.schedule = OT_SGDR;
     o.cycles = 2;
     o.cycle_len = 1;

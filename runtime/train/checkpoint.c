@@ -300,7 +300,7 @@ static ot_status restore(ot_trainer *t, const ot_model *m)
         return ot_fail(OT_EMODEL, "this is no checkpoint: it lacks '%s'", options ? PROGRESS_KEY : OPTIONS_KEY);
     OT_TRY(check_same_options(t, options));
     OT_TRY(read_progress(&t->at, progress));
-    if (t->at.epoch > t->schedule.epochs || t->at.batch > t->batches)
+    if ((t->at.epoch > t->schedule.epochs && !t->d->text) || t->at.batch > t->batches)
         return ot_fail(OT_EMODEL, "the checkpoint stands at batch %lld of epoch %lld, the run has %lld of %lld",
                        (long long)t->at.batch, (long long)t->at.epoch, (long long)t->batches,
                        (long long)t->schedule.epochs);

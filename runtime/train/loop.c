@@ -161,6 +161,13 @@ static ot_status train_epoch(loop *l)
     return OT_OK;
 }
 
+/* Epochs of text may end early, so that steps which were asked for take more of them. */
+static bool is_over(const ot_trainer *t)
+{
+    bool more = t->d->text && t->o.steps > 0 && t->o.schedule != OT_SGDR && t->at.t < t->schedule.steps;
+    return t->at.epoch >= t->schedule.epochs && !more;
+}
+
 /* Validates; the run goes on at the next epoch. */
 static ot_status end_epoch(loop *l)
 {
@@ -177,7 +184,7 @@ static ot_status end_epoch(loop *l)
     t->at.batch = 0;
     atomic_store(&t->snapshot, 0);
     OT_TRY(save(l));
-    if (stopping(l) && t->at.epoch < t->schedule.epochs)
+    if (stopping(l) && !is_over(t))
         return ot_fail(OT_ESTOPPED, "stopped after epoch %lld", (long long)t->at.epoch - 1);
     return OT_OK;
 }
@@ -214,7 +221,7 @@ static ot_status run(loop *l)
     ot_trainer *t = l->t;
     tell(l, OT_TRAIN_BEGIN);
     OT_TRY(fill_cache(l));
-    while (t->at.epoch < t->schedule.epochs) {
+    while (!is_over(t)) {
         OT_TRY(train_epoch(l));
         OT_TRY(end_epoch(l));
     }
