@@ -198,13 +198,13 @@ static void stopped_validation(void)
 {
     char folder[512];
     const char *path = text_sentences("resume", 4000);
-    ot_dataset *d;
+    ot_dataset *d, *first;
     watch whole = { 0 }, rest = { 0 };
     ot_train_options o = options();
-    ot_model *a = make("char-rnn", path, &d), *b = make("char-rnn", path, &d);
+    ot_model *a = make("char-rnn", path, &first), *b = make("char-rnn", path, &d);
     snprintf(folder, sizeof(folder), "%s", test_tmp("valid.ckpt"));
     remove_folder(folder);
-    CHECK_OK(train(a, d, &o, &whole));
+    CHECK_OK(train(a, first, &o, &whole));
     o.checkpoint = folder;
     for (int64_t k = 40; k < 60; k++) { /* the epoch's last batch is one of these */
         halter h = { .of_epoch = k };
@@ -221,10 +221,12 @@ static void stopped_validation(void)
         CHECK(net_all_same(a, b) && rest.valid == whole.valid);
         o.resume = NULL;
         ot_model_close(b);
+        ot_dataset_close(d);
         b = make("char-rnn", path, &d);
     }
     remove_folder(folder);
     ot_dataset_close(d);
+    ot_dataset_close(first);
     ot_model_close(a);
     ot_model_close(b);
 }
