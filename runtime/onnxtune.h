@@ -507,6 +507,9 @@ typedef struct ot_folder_options {
  * size and time of change.  Bad ones are left out with a warning.
  * OT_EDATA: more than 1 % are bad, or there are none; OT_EIO; OT_EARG: an option.  Close with ot_dataset_close. */
 OT_API ot_status ot_folder_open(ot_dataset **out, const char *dir, const ot_folder_options *o);
+/* Sets mean and std of spec to those of each channel over all training pictures, prepared as spec says otherwise, not
+ * augmented (a channel that never changes: a deviation of 1).  o as above, but for o->spec. */
+OT_API ot_status ot_folder_statistics(ot_image_spec *spec, const char *dir, const ot_folder_options *o);
 
 /* ---- Text: characters as a data set ---- */
 

@@ -32,6 +32,7 @@ set(RUNTIME_SOURCES
     runtime/data/resize.c
     runtime/data/seen.c
     runtime/data/spec.c
+    runtime/data/statistics.c
     runtime/data/stb.c
     runtime/data/text_generate.c
     runtime/data/text_model.c

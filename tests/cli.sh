@@ -427,6 +427,8 @@ json "tune --json is JSON"
 if [ "$(grep -c '"epoch":' out)" = 3 ]; then ok "tune --cycles 2 --cycle-mult 2: three epochs"; else bad "tune --cycles 2 --cycle-mult 2: three epochs"; fi
 run tune tiny.onnx --data data --epochs 2 --decay-every 1 --decay .5 --batch 4 --augment none -o out5.onnx --history out5.csv
 check "tune --decay-every" 0
+run tune tiny.onnx --data data --epochs 1 --batch 4 --channel-stats -o out5.onnx
+says "tune --channel-stats" err '^channels: mean [0-9.]+, [0-9.]+, [0-9.]+, deviation [0-9.]+'
 run tune tiny.onnx --data data --cycles 1 --decay-every 1 -o out5.onnx
 check "tune --cycles --decay-every" 2
 run tune tiny.onnx --data data --freeze-to -1 --optimizer adam --lr .01 --one-cycle 2 --batch 4 --augment none -o out4.onnx

@@ -364,6 +364,12 @@ static void cifar(void)
     CHECK(label == 2 && d->label(d->ctx, OT_TRAIN, 3) == 2 && strcmp(d->class_names[2], "bird") == 0);
     for (int j = 0; j < 3072; j++)
         CHECK(test_close(j / 1024 * 50 + j % 32 + 1, x[j], 1e-4, 0));
+    ot_image_spec spec = o.spec;
+    CHECK_OK(ot_folder_statistics(&spec, root, &o));
+    for (int c = 0; c < 3; c++) { /* 0..31 in each row, and 0..4 by file: 2, 3, ... 6 samples of them */
+        CHECK(test_close(c * 50 + 15.5 + 2.5, (double)spec.mean[c], 1e-4, 0));
+        CHECK(test_close(sqrt(1023. / 12 + 1.75), (double)spec.std[c], 1e-4, 0));
+    }
     o.augment = OT_AUGMENT_CROP_FLIP;
     ot_dataset_close(d);
     CHECK_OK(ot_folder_open(&d, root, &o));

@@ -303,7 +303,7 @@ ot_train_options ot_train_options_from_args(ot_train_args *a, const ot_common_ar
 
 /* ---- The data block ----------------------------------------------------------------------------------------- */
 
-enum { DATA = OT_KEY_DATA, AUGMENT, ZOOM, VALID_FRACTION };
+enum { DATA = OT_KEY_DATA, AUGMENT, ZOOM, VALID_FRACTION, CHANNEL_STATS };
 
 static const struct argp_option data_options[] = {
     { "data", DATA, "DIR", 0,
@@ -313,6 +313,8 @@ static const struct argp_option data_options[] = {
     { NULL, 0, NULL, 0, "Augmentation and validation:", 55 },
     { "augment", AUGMENT, "HOW", 0, "none, side-on, top-down or crop-flip (default: side-on)", 0 },
     { "zoom", ZOOM, "Z", 0, "largest enlargement by augmentation (default: 1.1)", 0 },
+    { "channel-stats", CHANNEL_STATS, NULL, 0,
+      "mean and deviation of each channel are measured on the training pictures, in place of --mean and --std", 0 },
     { "valid-fraction", VALID_FRACTION, "F", 0, "without a valid folder: the share that validates (default: .2)", 0 },
     { 0 }
 };
@@ -330,6 +332,9 @@ static error_t parse_data(int key, char *arg, struct argp_state *state)
         return 0;
     case ZOOM:
         a->zoom = ot_arg_real(state, "zoom", arg, 1, 10);
+        return 0;
+    case CHANNEL_STATS:
+        a->channel_stats = true;
         return 0;
     case VALID_FRACTION:
         a->valid_fraction = ot_arg_real(state, "valid-fraction", arg, 0, 0.9);
@@ -352,11 +357,16 @@ static void checked(void *ctx, int64_t done, int64_t total)
     ot_progress_show(&(ot_progress_state){ "checking pictures", done, total, NAN, NAN, false });
 }
 
-ot_dataset *ot_open_data(const ot_data_args *a, const ot_image_spec *spec, const ot_common_args *common, int *code)
+static void say_channels(const ot_image_spec *s)
+{
+    ot_tool_note("channels: mean %.5g, %.5g, %.5g, deviation %.5g, %.5g, %.5g", (double)s->mean[0], (double)s->mean[1],
+                 (double)s->mean[2], (double)s->std[0], (double)s->std[1], (double)s->std[2]);
+}
+
+ot_dataset *ot_open_data(const ot_data_args *a, ot_image_spec *spec, const ot_common_args *common, int *code)
 {
     ot_folder_options o = OT_FOLDER_INIT;
-    ot_dataset *d;
-    o.spec = *spec;
+    ot_dataset *d = NULL;
     o.augment = a->augment;
     o.zoom = (float)a->zoom;
     o.valid_fraction = a->valid_fraction;
@@ -366,8 +376,13 @@ ot_dataset *ot_open_data(const ot_data_args *a, const ot_image_spec *spec, const
     o.progress = checked;
     o.ctx = (void *)(uintptr_t)a->dir;
     ot_progress_begin();
-    ot_status st = ot_folder_open(&d, a->dir, &o);
+    ot_status st = a->channel_stats ? ot_folder_statistics(spec, a->dir, &o) : OT_OK;
+    o.spec = *spec;
+    if (st == OT_OK)
+        st = ot_folder_open(&d, a->dir, &o);
     ot_progress_begin();
+    if (st == OT_OK && a->channel_stats)
+        say_channels(spec);
     if (st != OT_OK) {
         ot_tool_failed(st, a->dir);
         *code = OT_EXIT_FAILED;
