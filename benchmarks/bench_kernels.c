@@ -3,6 +3,7 @@
 #define _POSIX_C_SOURCE 200809L /* clock_gettime */
 #include "base/alloc.h"
 #include "base/threads.h"
+#include "ops/kernels/block.h"
 #include "ops/kernels/conv.h"
 #include "ops/kernels/gemm.h"
 
@@ -146,6 +147,93 @@ static void bench_conv(int64_t batch, const int64_t v[6], const ot_kernel_pool *
     free((void *)t.x), free(t.dx), free((void *)t.w), free(t.dw), free(t.y), free((void *)t.dy), free(packed);
 }
 
+/* ---- Over blocks of channels ------------------------------------------------------------------------------------- */
+
+struct block {
+    ot_block_conv forward, turned;
+    const float *x, *w, *dy;
+    float *packed, *y, *dx, *dw;
+};
+
+static void run_block(void *ctx, void *work, const ot_kernel_pool *pool)
+{
+    struct block *b = ctx;
+    ot_block_conv_run(&b->forward, b->x, b->packed, b->y, NULL, work, pool);
+}
+
+static void run_block_packing(void *ctx, void *work, const ot_kernel_pool *pool)
+{
+    struct block *b = ctx;
+    ot_block_conv_pack(&b->forward, b->w, b->packed, pool);
+    run_block(ctx, work, pool);
+}
+
+static void run_block_data(void *ctx, void *work, const ot_kernel_pool *pool)
+{
+    struct block *b = ctx;
+    ot_block_conv_pack(&b->turned, b->w, b->packed, pool);
+    ot_block_conv_run(&b->turned, b->dy, b->packed, b->dx, NULL, work, pool);
+}
+
+static void run_block_weights(void *ctx, void *work, const ot_kernel_pool *pool)
+{
+    struct block *b = ctx;
+    ot_block_weights(&b->forward, b->x, b->dy, b->dw, NULL, work, pool);
+}
+
+static void bench_block(int64_t batch, const int64_t v[6], const ot_kernel_pool *pools, double seconds,
+                        double sum[4][2])
+{
+    static action *const act[] = { run_block, run_block_packing, run_block_data, run_block_weights };
+    int64_t c = v[0], k = v[1], in = v[2], kernel = v[3], stride = v[4], out = (in - 1) / stride + 1;
+    int64_t cb = (c + 15) / 16 * 16, kb = (k + 15) / 16 * 16;
+    struct block b = { .forward = { .planar = c < 16 } };
+    b.forward.shape = (ot_conv_shape){ .spatial = 2,
+                                       .n = batch,
+                                       .c = c,
+                                       .k = k,
+                                       .group = 1,
+                                       .in = { in, in },
+                                       .out = { out, out },
+                                       .kernel = { kernel, kernel },
+                                       .stride = { stride, stride },
+                                       .dilation = { 1, 1 },
+                                       .pad = { kernel / 2, kernel / 2 } };
+    b.turned = b.forward;
+    b.forward.way = ot_block_conv_choose(&b.forward.shape, b.forward.planar);
+    b.turned.planar = false;
+    b.turned.turned = true;
+    b.turned.shape.c = k;
+    b.turned.shape.k = c;
+    b.turned.way = ot_block_conv_choose(&b.turned.shape, false);
+    b.x = ones(batch * cb * in * in);
+    b.dx = ones(batch * cb * in * in);
+    b.w = ones(k * c * kernel * kernel);
+    b.dw = ones(k * c * kernel * kernel);
+    b.y = ones(batch * kb * out * out);
+    b.dy = ones(batch * kb * out * out);
+    size_t bytes = ot_block_conv_packed_size(&b.forward), other = ot_block_conv_packed_size(&b.turned);
+    b.packed = ones((int64_t)(bytes > other ? bytes : other) / 4);
+    double flop = 2e-9 * (double)(batch * k * out * out * c * kernel * kernel);
+    printf("%c %2lld x %lldx%lld %3lld->%3lld @%3lld /%lld:", "DWwd"[b.forward.way], (long long)v[5], (long long)kernel,
+           (long long)kernel, (long long)c, (long long)k, (long long)in, (long long)stride);
+    ot_block_conv_pack(&b.forward, b.w, b.packed, NULL);
+    for (int p = 0; p < 4; p++)
+        for (int i = 0; i < 2; i++) {
+            int n = pools[i].threads;
+            size_t size = p == 3   ? ot_block_weights_workspace(&b.forward, n)
+                          : p == 2 ? ot_block_conv_workspace(&b.turned, n)
+                                   : ot_block_conv_workspace(&b.forward, n);
+            void *work = ones((int64_t)(size / sizeof(float)));
+            double s = p == 2 && stride > 1 ? 1e30 : best(act[p], &b, work, &pools[i], seconds);
+            sum[p][i] += s < 1e30 ? s * (double)v[5] : 0;
+            printf("  %7.1f", flop / s);
+            free(work);
+        }
+    printf("\n");
+    free((void *)b.x), free(b.dx), free((void *)b.w), free(b.dw), free(b.y), free((void *)b.dy), free(b.packed);
+}
+
 int main(int argc, char **argv)
 {
     /* channels, filters, size, kernel, stride, how many of them there are */
@@ -174,6 +262,15 @@ int main(int argc, char **argv)
     for (int p = 0; p < 3; p++)
         for (int i = 0; i < 2; i++)
             printf("  %7.1f", 1e3 * sum[p][i]);
+    printf("\nThe same over blocks:              forward                and packing  input's gradient  weights' "
+           "gradient\n");
+    double blocks[4][2] = { { 0 } };
+    for (size_t i = 0; i < sizeof(convs) / sizeof(convs[0]); i++)
+        bench_block(batch, convs[i], pools, seconds, blocks);
+    printf("all of them, ms:           ");
+    for (int p = 0; p < 4; p++)
+        for (int i = 0; i < 2; i++)
+            printf("  %7.1f", 1e3 * blocks[p][i]);
     printf("\n");
     ot_threads_close(two);
     return 0;

@@ -15,4 +15,12 @@ static inline int64_t ot_block_at(int64_t blocks, int64_t size, int64_t n, int64
     return ((n * blocks + c / OT_BLOCK) * size + place) * OT_BLOCK + c % OT_BLOCK;
 }
 
+/* X of a convolution over blocks as a plain tensor: its channels are those that W takes. */
+ot_status ot_block_plain_x(const ot_fact *x, const ot_fact *w, int64_t group, ot_fact *out);
+/* The convolution that a node is, from concrete facts that the rule accepted. */
+ot_status ot_block_conv_read(ot_block_conv *v, const ot_node *n, const ot_fact *x, const ot_fact *w);
+/* The same from tensors, with its window. */
+ot_status ot_block_conv_window(ot_block_conv *v, ot_window *win, const ot_node *n, const ot_tensor *x,
+                               const ot_tensor *w);
+
 #endif

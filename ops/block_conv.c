@@ -1,5 +1,6 @@
 /* BlockConv: (X, W, B or absent, Z or absent) as ConvFused, with W of rank 4: y = activation(Conv(X, W, B) + Z).  X is
- * plain (rank 4) or in blocks (rank 5), y and Z are in blocks. */
+ * plain (rank 4) or in blocks (rank 5), y and Z are in blocks.  Attribute trains: W is another in each run, so that its
+ * packed form is not kept. */
 #include "block.h"
 #include "conv_fused.h"
 
@@ -12,8 +13,7 @@ typedef struct block_state {
     ot_epilogue epi;
 } block_state;
 
-/* X as a plain tensor: its channels are those that W takes. */
-static ot_status plain_x(const ot_fact *x, const ot_fact *w, int64_t group, ot_fact *out)
+ot_status ot_block_plain_x(const ot_fact *x, const ot_fact *w, int64_t group, ot_fact *out)
 {
     *out = *x;
     if (x->rank != 5)
@@ -42,7 +42,7 @@ static ot_status block_conv_infer(ot_infer *c)
     OT_TRY(ot_rank_between(c, 1, 4, 4));
     OT_TRY(ot_needs_float(c, 0));
     OT_TRY(ot_read_activation(c->node, &epi));
-    OT_TRY(plain_x(c->x[0], c->x[1], ot_attr_int(c->node, "group", 1), &x));
+    OT_TRY(ot_block_plain_x(c->x[0], c->x[1], ot_attr_int(c->node, "group", 1), &x));
     OT_TRY(ot_conv_rule(c, &x, c->x[1], &y));
     if (c->n_in > 2 && c->x[2]) {
         OT_TRY(ot_rank_between(c, 2, 1, 1));
@@ -59,14 +59,31 @@ static ot_status block_conv_infer(ot_infer *c)
     return OT_OK;
 }
 
-/* The convolution that a node is, from concrete facts that the rule accepted. */
-static ot_status read_conv(ot_block_conv *v, const ot_node *n, const ot_fact *x, const ot_fact *w)
+ot_status ot_block_conv_read(ot_block_conv *v, const ot_node *n, const ot_fact *x, const ot_fact *w)
 {
     ot_fact plain;
     ot_conv_size size;
-    OT_TRY(plain_x(x, w, ot_attr_int(n, "group", 1), &plain));
+    OT_TRY(ot_block_plain_x(x, w, ot_attr_int(n, "group", 1), &plain));
     OT_TRY(ot_conv_read(&size, n, &plain, w));
     *v = (ot_block_conv){ .shape = ot_conv_shape_of(&size), .planar = x->rank == 4 };
+    return OT_OK;
+}
+
+static ot_fact fact_of(const ot_tensor *t)
+{
+    ot_fact f = { .kind = OT_TENSOR, .dtype = t->dtype, .rank = t->rank };
+    memcpy(f.dim, t->dim, sizeof(f.dim));
+    return f;
+}
+
+ot_status ot_block_conv_window(ot_block_conv *v, ot_window *win, const ot_node *n, const ot_tensor *x,
+                               const ot_tensor *w)
+{
+    ot_fact fx = fact_of(x), fw = fact_of(w), plain;
+    OT_TRY(ot_block_conv_read(v, n, &fx, &fw));
+    OT_TRY(ot_block_plain_x(&fx, &fw, v->shape.group, &plain));
+    OT_TRY(ot_window_read(win, n, &plain, fw.dim + 2));
+    ot_window_settle(win);
     return OT_OK;
 }
 
@@ -79,9 +96,8 @@ static const char *block_conv_declines(const ot_prep *p)
             why = p->x[i]->dim[d] == 0 ? "an empty tensor" : NULL;
     if (why)
         return why;
-    if (!p->constant[1])
-        return "weights that change"; /* they would have to be packed at every run */
-    return read_conv(&v, p->node, p->x[0], p->x[1]) == OT_OK ? ot_block_conv_declines(&v.shape, v.planar) : "its shape";
+    return ot_block_conv_read(&v, p->node, p->x[0], p->x[1]) == OT_OK ? ot_block_conv_declines(&v.shape, v.planar)
+                                                                      : "its shape";
 }
 
 static ot_status block_conv_prepare(ot_prep *p)
@@ -91,15 +107,17 @@ static ot_status block_conv_prepare(ot_prep *p)
     block_state *s = p->state = ot_calloc(1, sizeof(*s));
     if (!s)
         return OT_ENOMEM;
-    OT_TRY(read_conv(&s->conv, p->node, p->x[0], p->x[1]));
+    OT_TRY(ot_block_conv_read(&s->conv, p->node, p->x[0], p->x[1]));
     OT_TRY(ot_read_activation(p->node, &s->epi));
     s->conv.way = ot_block_conv_choose(&s->conv.shape, s->conv.planar);
     snprintf(form, sizeof(form), "block %s %lld %d %d", ot_kernels_isa(), (long long)s->conv.shape.group,
              (int)s->conv.way, s->conv.planar);
     size_t bytes = ot_block_conv_packed_size(&s->conv);
-    s->packed = ot_prep_packed(p, 1, form, bytes, &st);
+    st = OT_OK;
+    if (!ot_attr_int(p->node, "trains", 0))
+        s->packed = ot_prep_packed(p, 1, form, bytes, &st);
     p->scratch = ot_block_conv_workspace(&s->conv, p->threads);
-    if (!s->packed) /* evaluated on its own: the packed form lies behind the work space */
+    if (!s->packed) /* the packed form lies behind the work space */
         p->scratch = (p->scratch + 63) / 64 * 64 + bytes;
     return st;
 }
@@ -155,16 +173,10 @@ static ot_status block_conv_reference(const ot_run *r)
     ot_block_conv v;
     ot_epilogue epi;
     ot_window win;
-    ot_fact x = { .dtype = r->x[0].dtype, .rank = r->x[0].rank }, w = { .dtype = r->x[1].dtype, .rank = 4 }, plain;
     const double *bias = ot_has_x(r, 2) ? r->x[2].data : NULL, *residual = ot_has_x(r, 3) ? r->x[3].data : NULL;
     double *y = r->y[0].data;
-    memcpy(x.dim, r->x[0].dim, sizeof(x.dim));
-    memcpy(w.dim, r->x[1].dim, sizeof(w.dim));
-    OT_TRY(read_conv(&v, r->node, &x, &w));
-    OT_TRY(plain_x(&x, &w, v.shape.group, &plain));
-    OT_TRY(ot_window_read(&win, r->node, &plain, w.dim + 2));
+    OT_TRY(ot_block_conv_window(&v, &win, r->node, &r->x[0], &r->x[1]));
     OT_TRY(ot_read_activation(r->node, &epi));
-    ot_window_settle(&win);
     int64_t blocks = r->y[0].dim[1], size = v.shape.out[0] * v.shape.out[1];
     for (int64_t i = 0, n = ot_tensor_count(&r->y[0]); i < n; i++) {
         int64_t k = i / OT_BLOCK / size % blocks * OT_BLOCK + i % OT_BLOCK;

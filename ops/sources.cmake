@@ -9,7 +9,10 @@ set(OPS_SOURCES
     ops/bitwise.c
     ops/block.c
     ops/block_conv.c
+    ops/block_conv_grad.c
+    ops/block_norm.c
     ops/block_pool.c
+    ops/block_pool_grad.c
     ops/boxes.c
     ops/broadcast.c
     ops/cast.c
@@ -123,8 +126,9 @@ set(OPS_SOURCES
 
 # The kernels' sources are compiled once for each instruction set; ops/kernels/dispatch.c picks one at run time.
 set(KERNEL_OBJECTS)
-set(KERNEL_SOURCES block_conv block_micro block_planes block_wino block_wino_tiles channels conv conv_weights depthwise gemm gemm_packed gemm_thin lattice micro pooling product rows softmax table winograd
-    winograd_transform winograd_weights)
+set(KERNEL_SOURCES block_conv block_micro block_norm block_outer block_planes block_planes_grad block_weights block_wino
+    block_wino_tiles block_wino_weights channels conv conv_weights depthwise gemm gemm_packed gemm_thin lattice micro pooling
+    product rows softmax table winograd winograd_transform winograd_weights)
 list(TRANSFORM KERNEL_SOURCES PREPEND ops/kernels/isa/)
 list(TRANSFORM KERNEL_SOURCES APPEND .c)
 function(add_kernels isa lanes)

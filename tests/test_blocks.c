@@ -58,6 +58,76 @@ static const op_case conv_rows[] = {
     { 0 },
 };
 
+#define TRAINS OT_INT("trains", 1)
+static const op_case grad_rows[] = {
+    { .op = "BlockConvGradX",
+      .attrs = OT_ATTRS(PADS),
+      .in = { OP_F(2, 2, 9, 8, 16), W(20, 33, 3, 3), OP_F(2, 33, 9, 8) } },
+    { .op = "BlockConvGradX",
+      .attrs = OT_ATTRS(PADS, TRAINS),
+      .in = { OP_F(3, 2, 14, 13, 16), OP_F(20, 32, 3, 3), OP_F(3, 2, 14, 13, 16) } },
+    { .op = "BlockConvGradX",
+      .attrs = OT_ATTRS(TRAINS),
+      .in = { OP_F(2, 3, 5, 6, 16), OP_F(40, 20, 1, 1), OP_F(2, 2, 5, 6, 16) } },
+    { .op = "BlockConvGradX",
+      .attrs = OT_ATTRS(TRAINS),
+      .in = { OP_F(2, 1, 5, 6, 16), OP_F(10, 20, 3, 5), OP_F(2, 2, 7, 10, 16) } },
+    { .op = "BlockConvGradX",
+      .attrs = OT_ATTRS(PADS, OT_INT("group", 20)),
+      .in = { OP_F(2, 2, 11, 10, 16), OP_F(20, 1, 3, 3), OP_F(2, 2, 11, 10, 16) } },
+    { .op = "BlockConvGradX",
+      .attrs = OT_ATTRS(PADS, OT_INT("group", 2)),
+      .in = { OP_F(1, 4, 6, 6, 16), OP_F(64, 16, 3, 3), OP_F(1, 2, 6, 6, 16) } },
+    { .op = "BlockConvGradX",
+      .attrs = OT_ATTRS(PADS, STRIDES),
+      .in = { OP_F(1, 1, 3, 3, 16), OP_F(16, 16, 3, 3), OP_F(1, 1, 6, 6, 16) },
+      .fails = "a stride of 2" },
+    { .op = "BlockConvGradX",
+      .attrs = OT_ATTRS(PADS),
+      .in = { OP_F(1, 1, 5, 6, 16), OP_F(16, 16, 3, 3), OP_F(1, 1, 6, 6, 16) },
+      .fails = "dy and the output" },
+    { .op = "BlockConvGradW", /* by Winograd's adjoint */
+      .attrs = OT_ATTRS(PADS),
+      .in = { OP_F(2, 2, 9, 8, 16), OP_F(2, 3, 9, 8, 16), OP_F(20, 33, 3, 3) },
+      .n_out = 2,
+      .tolerance = 5e-6 },
+    { .op = "BlockConvGradW", /* in several blocks of tiles */
+      .attrs = OT_ATTRS(PADS),
+      .in = { OP_F(3, 1, 50, 51, 16), OP_F(3, 1, 50, 51, 16), OP_F(16, 16, 3, 3) },
+      .tolerance = 5e-6 },
+    { .op = "BlockConvGradW",
+      .attrs = OT_ATTRS(PADS, OT_INT("group", 2)),
+      .in = { OP_F(1, 4, 6, 6, 16), OP_F(1, 2, 6, 6, 16), OP_F(64, 16, 3, 3) },
+      .tolerance = 5e-6 },
+    { .op = "BlockConvGradW",
+      .attrs = OT_ATTRS(PADS, STRIDES),
+      .in = { OP_F(2, 2, 5, 4, 16), OP_F(2, 3, 9, 8, 16), OP_F(20, 45, 3, 3) },
+      .n_out = 2 },
+    { .op = "BlockConvGradW",
+      .attrs = OT_ATTRS(STRIDES),
+      .in = { OP_F(2, 1, 5, 4, 16), OP_F(2, 1, 9, 8, 16), OP_F(7, 10, 1, 1) } },
+    { .op = "BlockConvGradW", /* in several bands */
+      .attrs = OT_ATTRS(OT_INTS("kernel_shape", three, 2)),
+      .in = { OP_F(1, 1, 38, 68, 16), OP_F(1, 1, 40, 70, 16), OP_F(4, 5, 3, 3) },
+      .tolerance = 5e-6 },
+    { .op = "BlockConvGradW", /* x as it lies */
+      .attrs = OT_ATTRS(PADS, STRIDES),
+      .in = { OP_F(3, 2, 10, 4, 16), OP_F(3, 3, 19, 8), OP_F(20, 3, 3, 3) },
+      .n_out = 2 },
+    { .op = "BlockConvGradW",
+      .attrs = OT_ATTRS(OT_INTS("dilations", two, 2)),
+      .in = { OP_F(1, 3, 5, 4, 16), OP_F(1, 2, 9, 8), OP_F(40, 2, 3, 3) },
+      .n_out = 2 },
+    { .op = "BlockConvGradW",
+      .attrs = OT_ATTRS(PADS, OT_INT("group", 20)),
+      .in = { OP_F(2, 2, 11, 10, 16), OP_F(2, 2, 11, 10, 16), OP_F(20, 1, 3, 3) },
+      .n_out = 2 },
+    { .op = "BlockConvGradW",
+      .attrs = OT_ATTRS(PADS, STRIDES, OT_INT("group", 20)),
+      .in = { OP_F(2, 2, 6, 5, 16), OP_F(2, 2, 11, 10, 16), OP_F(20, 1, 3, 3) } },
+    { 0 },
+};
+
 static const op_case pool_rows[] = {
     { .op = "BlockMaxPool", .attrs = OT_ATTRS(KERNEL, PADS, STRIDES), .in = { OP_F(2, 2, 9, 8, 16) } },
     { .op = "BlockMaxPool",
@@ -72,6 +142,55 @@ static const op_case pool_rows[] = {
     { 0 },
 };
 
+#define RELU OT_TEXT("activation", "relu")
+static const op_case norm_rows[] = {
+    { .op = "BlockNormTrain",
+      .in = { OP_F(3, 2, 5, 7, 16), OP_F(20), OP_F(20), OP_F(20), OP_F(20) },
+      .n_out = 5,
+      .tolerance = 5e-6 },
+    { .op = "BlockNormTrain",
+      .attrs = OT_ATTRS(RELU, OT_REAL("momentum", 0.8), OT_REAL("epsilon", 1e-3)),
+      .in = { OP_F(2, 1, 19, 17, 16), OP_F(16), OP_F(16), OP_F(16), OP_F(16) },
+      .n_out = 5,
+      .skip_out = { false, true },
+      .tolerance = 5e-6 },
+    { .op = "BlockNormTrain",
+      .in = { OP_F(1, 2, 5, 7, 16), OP_F(40), OP_F(40), OP_F(40), OP_F(40) },
+      .fails = "40 channels in 2 blocks" },
+    { .op = "BlockNormTrainGrad",
+      .in = { OP_F(3, 2, 5, 7, 16), OP_F(3, 2, 5, 7, 16), OP_F(20), OP_F(20), OP_F(20), OP_F(20) },
+      .n_out = 3,
+      .tolerance = 5e-6 },
+    { .op = "BlockNormTrainGrad",
+      .attrs = OT_ATTRS(RELU),
+      .in = { OP_F(2, 1, 19, 17, 16), OP_F(2, 1, 19, 17, 16), OP_F(16), OP_F(16), OP_F(16), OP_F(16) },
+      .n_out = 3,
+      .tolerance = 5e-6 },
+    { .op = "BlockNormTrainGrad",
+      .in = { OP_F(1, 1, 5, 7, 16), OP_F(1, 1, 5, 6, 16), OP_F(16), OP_F(16), OP_F(16), OP_F(16) },
+      .fails = "dy and x" },
+    { 0 },
+};
+
+#define SPREAD(...)                                                                                                    \
+    {                                                                                                                  \
+        .dtype = OT_FLOAT, .draw = OP_SPREAD, OP_DIMS(__VA_ARGS__)                                                     \
+    }
+static const op_case pool_grad_rows[] = {
+    { .op = "BlockMaxPoolGrad",
+      .attrs = OT_ATTRS(KERNEL, PADS, STRIDES),
+      .in = { OP_F(2, 2, 5, 4, 16), SPREAD(2, 2, 9, 8, 16) } },
+    { .op = "BlockMaxPoolGrad",
+      .attrs = OT_ATTRS(KERNEL, OT_INT("ceil_mode", 1), STRIDES),
+      .in = { OP_F(1, 1, 4, 15, 16), SPREAD(1, 1, 8, 30, 16) } },
+    { .op = "BlockMaxPoolGrad",
+      .attrs = OT_ATTRS(KERNEL, STRIDES),
+      .in = { OP_F(1, 1, 4, 15, 16), OP_F(1, 1, 8, 30, 16) },
+      .fails = "dy and the output" },
+    { .op = "GlobalBlockAveragePoolGrad", .in = { OP_F(2, 3, 1, 1, 16), OP_F(2, 3, 7, 5, 16) } },
+    { 0 },
+};
+
 static void order(void)
 {
     op_cases_run(order_rows);
@@ -79,6 +198,18 @@ static void order(void)
 static void conv(void)
 {
     op_cases_run(conv_rows);
+}
+static void gradients(void)
+{
+    op_cases_run(grad_rows);
+}
+static void norm(void)
+{
+    op_cases_run(norm_rows);
+}
+static void pool_gradients(void)
+{
+    op_cases_run(pool_grad_rows);
 }
 static void pool(void)
 {
@@ -178,5 +309,12 @@ static void pass(void)
 }
 
 const ot_test blocks_tests[] = {
-    { "order", order }, { "conv", conv }, { "pool", pool }, { "pass", pass }, { 0 },
+    { "order", order },
+    { "conv", conv },
+    { "gradients", gradients },
+    { "norm", norm },
+    { "pool_gradients", pool_gradients },
+    { "pool", pool },
+    { "pass", pass },
+    { 0 },
 };

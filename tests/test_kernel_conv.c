@@ -186,7 +186,7 @@ static void blocked_cases(conv_args *a, const char *what)
             bool winograd = way == OT_BLOCK_WINOGRAD4 || way == OT_BLOCK_WINOGRAD2;
             if (depthwise != (way == OT_BLOCK_DEPTHWISE) || (winograd && (planar || !square || !unit)))
                 continue;
-            a->block = (ot_block_conv){ *s, planar, way };
+            a->block = (ot_block_conv){ .shape = *s, .planar = planar, .way = way };
             conv_pass(a, what);
         }
     }

@@ -24,6 +24,7 @@ typedef enum ot_block_way {
 typedef struct ot_block_conv {
     ot_conv_shape shape;
     bool planar;
+    bool turned; /* w is [c][k / group][h][w] with its taps last first: what takes dy back to dx, stride 1 */
     ot_block_way way;
 } ot_block_conv;
 
@@ -40,11 +41,38 @@ size_t ot_block_conv_workspace(const ot_block_conv *v, int threads);
 void ot_block_conv_run(const ot_block_conv *v, const float *x, const float *packed, float *y, const ot_epilogue *epi,
                        void *work, const ot_kernel_pool *pool);
 
+/* The gradient of the weights of a convolution that is not turned: dw[k][c / group][h][w] and db[k] from blocked dy;
+ * either may be NULL.  The way does not matter. */
+size_t ot_block_weights_workspace(const ot_block_conv *v, int threads);
+void ot_block_weights(const ot_block_conv *v, const float *x, const float *dy, float *dw, float *db, void *work,
+                      const ot_kernel_pool *pool);
+
 /* Windows over blocked planes; s->planes counts blocks of 16 channels. */
 void ot_block_max_pool(const ot_pool_shape *s, const float *x, float *y, const ot_kernel_pool *pool);
 void ot_block_avg_pool(const ot_pool_shape *s, const float *x, float *y, const ot_kernel_pool *pool);
 /* y[block][16] = the mean over `size` places. */
 void ot_block_global_avg_pool(int64_t blocks, int64_t size, const float *x, float *y, const ot_kernel_pool *pool);
+
+/* All of dx is written: dy at the first winner of each window in x; dy / size everywhere. */
+void ot_block_max_pool_backward(const ot_pool_shape *s, const float *x, const float *dy, float *dx,
+                                const ot_kernel_pool *pool);
+void ot_block_global_avg_pool_backward(int64_t blocks, int64_t size, const float *dy, float *dx,
+                                       const ot_kernel_pool *pool);
+
+/* Batch normalisation with the batch's statistics, x[n][blocks of c][size][16]; spare lanes of y and dx become 0 where
+ * x and dy are finite there.  mean and inverse = 1 / sqrt(var + epsilon) are written by ot_block_norm_train, as are new
+ * = keep * old + (1 - keep) * the batch's (any may be NULL); they are read by ot_block_norm_grad. */
+typedef struct ot_block_norm {
+    int64_t n, c, size;
+    const float *scale, *bias, *old_mean, *old_var;
+    double epsilon, keep;
+    bool relu; /* y = max(y, 0); its gradient needs bias */
+    float *mean, *inverse, *new_mean, *new_var;
+} ot_block_norm;
+void ot_block_norm_train(const ot_block_norm *s, const float *x, float *y, const ot_kernel_pool *pool);
+/* dx may be dy. */
+void ot_block_norm_grad(const ot_block_norm *s, const float *x, const float *dy, float *dx, float *dscale, float *dbias,
+                        const ot_kernel_pool *pool);
 
 /* Between the plain form [n][c][size] and blocks; spare lanes become 0. */
 void ot_block_from_plain(int64_t n, int64_t c, int64_t size, const float *x, float *y, const ot_kernel_pool *pool);

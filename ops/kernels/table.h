@@ -40,12 +40,23 @@
     R(size_t, ot_block_conv_workspace, (const ot_block_conv *v, int threads), (v, threads)) \
     V(ot_block_conv_run, (const ot_block_conv *v, const float *x, const float *packed, float *y, \
       const ot_epilogue *epi, void *work, const ot_kernel_pool *pool), (v, x, packed, y, epi, work, pool)) \
+    R(size_t, ot_block_weights_workspace, (const ot_block_conv *v, int threads), (v, threads)) \
+    V(ot_block_weights, (const ot_block_conv *v, const float *x, const float *dy, float *dw, float *db, void *work, \
+      const ot_kernel_pool *pool), (v, x, dy, dw, db, work, pool)) \
     V(ot_block_max_pool, (const ot_pool_shape *s, const float *x, float *y, const ot_kernel_pool *pool), \
       (s, x, y, pool)) \
     V(ot_block_avg_pool, (const ot_pool_shape *s, const float *x, float *y, const ot_kernel_pool *pool), \
       (s, x, y, pool)) \
     V(ot_block_global_avg_pool, (int64_t blocks, int64_t size, const float *x, float *y, const ot_kernel_pool *pool), \
       (blocks, size, x, y, pool)) \
+    V(ot_block_max_pool_backward, (const ot_pool_shape *s, const float *x, const float *dy, float *dx, \
+      const ot_kernel_pool *pool), (s, x, dy, dx, pool)) \
+    V(ot_block_global_avg_pool_backward, (int64_t blocks, int64_t size, const float *dy, float *dx, \
+      const ot_kernel_pool *pool), (blocks, size, dy, dx, pool)) \
+    V(ot_block_norm_train, (const ot_block_norm *s, const float *x, float *y, const ot_kernel_pool *pool), \
+      (s, x, y, pool)) \
+    V(ot_block_norm_grad, (const ot_block_norm *s, const float *x, const float *dy, float *dx, float *dscale, \
+      float *dbias, const ot_kernel_pool *pool), (s, x, dy, dx, dscale, dbias, pool)) \
     V(ot_block_from_plain, (int64_t n, int64_t c, int64_t size, const float *x, float *y, \
       const ot_kernel_pool *pool), (n, c, size, x, y, pool)) \
     V(ot_block_to_plain, (int64_t n, int64_t c, int64_t size, const float *x, float *y, \

@@ -84,6 +84,29 @@ OT_INLINE int64_t blocks_of(int64_t channels)
     return k_ceil(channels, OT_BLOCK);
 }
 
+/* Where weights lie: output k and input c of a group are steps apart, tap t of `taps`, last first where turned. */
+typedef struct block_filters {
+    const float *w;
+    int64_t group, k, c, taps;
+    bool turned;
+} block_filters;
+
+OT_INLINE block_filters block_filters_of(const ot_block_conv *v, const float *w)
+{
+    const ot_conv_shape *s = &v->shape;
+    int64_t cg = s->c / s->group, kg = s->k / s->group, taps = s->kernel[0] * s->kernel[1];
+    return (block_filters){ .w = w,
+                            .group = kg * cg * taps,
+                            .k = v->turned ? taps : cg * taps,
+                            .c = v->turned ? kg * taps : taps,
+                            .taps = taps,
+                            .turned = v->turned };
+}
+OT_INLINE int64_t block_tap(const block_filters *f, int64_t t)
+{
+    return f->turned ? f->taps - 1 - t : t;
+}
+
 /* Where a window of `kernel` taps is inside the input: outputs from .. to-1 see the taps tap0 .. tap1-1. */
 typedef struct block_span {
     int64_t from, to, tap0, tap1;

@@ -70,7 +70,7 @@ size_t OT_K(ot_block_conv_packed_size)(const ot_block_conv *v)
 
 typedef struct packing {
     const ot_block_conv *v;
-    const float *w;
+    block_filters w;
     float *packed;
     int64_t panels;
 } packing;
@@ -84,31 +84,35 @@ static void pack_task(void *ctx, int64_t i, int worker)
     int blocks = panel_at(blocks_of(kg), i % p->panels, &first);
     int64_t wide = blocks * OT_BLOCK, k0 = first * OT_BLOCK, step = p->v->planar ? 1 : OT_BLOCK;
     float *out = p->packed + (group * blocks_of(kg) + first) * OT_BLOCK * cg * taps;
+    const float *w = p->w.w + group * p->w.group + k0 * p->w.k;
     (void)worker;
     for (int64_t c0 = 0; c0 < cg; c0 += step)
         for (int64_t tap = 0; tap < taps; tap++)
             for (int64_t c = c0; c < k_min(cg, c0 + step); c++, out += wide)
                 for (int64_t k = 0; k < wide; k++)
-                    out[k] = k0 + k < kg ? p->w[((group * kg + k0 + k) * cg + c) * taps + tap] : 0;
+                    out[k] = k0 + k < kg ? w[k * p->w.k + c * p->w.c + block_tap(&p->w, tap)] : 0;
 }
 
 /* [block][tap][16] */
-static void pack_depthwise(const ot_conv_shape *s, const float *w, float *packed)
+static void pack_depthwise(const ot_conv_shape *s, const block_filters *f, float *packed)
 {
-    int64_t taps = s->kernel[0] * s->kernel[1];
+    int64_t taps = f->taps;
     for (int64_t b = 0; b < blocks_of(s->k); b++)
         for (int64_t tap = 0; tap < taps; tap++)
             for (int64_t k = b * OT_BLOCK; k < (b + 1) * OT_BLOCK; k++)
-                *packed++ = k < s->k ? w[k * taps + tap] : 0;
+                *packed++ = k < s->k ? f->w[k * taps + block_tap(f, tap)] : 0;
 }
 
 void OT_K(ot_block_conv_pack)(const ot_block_conv *v, const float *w, float *packed, const ot_kernel_pool *pool)
 {
-    packing p = { .v = v, .w = w, .packed = packed, .panels = panel_count(blocks_of(v->shape.k / v->shape.group)) };
+    packing p = { .v = v,
+                  .w = block_filters_of(v, w),
+                  .packed = packed,
+                  .panels = panel_count(blocks_of(v->shape.k / v->shape.group)) };
     if (is_winograd(v))
         OT_K(ot_block_wino_pack)(v, w, packed, pool);
     else if (v->way == OT_BLOCK_DEPTHWISE)
-        pack_depthwise(&v->shape, w, packed);
+        pack_depthwise(&v->shape, &p.w, packed);
     else
         k_run(pool, v->shape.group * p.panels, pack_task, &p);
 }

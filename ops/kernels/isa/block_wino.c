@@ -4,6 +4,7 @@
  * inputs, U[xi][panel][channel][panel's outputs] the filters, M[xi][block][tile][16] the products.  Strides between xi
  * are padded, so that they do not fall on the same cache sets. */
 #include "block_wino.h"
+#include "transpose.h"
 #include "winograd_points.h"
 
 #define CACHE_FLOATS 230000 /* of V and M of a block of tiles that should stay in the second-level cache, about */
@@ -65,6 +66,17 @@ static void filters(int64_t side, double g[9][OT_BLOCK], double u[36][OT_BLOCK])
                 u[i * side + j][l] = G[j][0] * t[i][0][l] + G[j][1] * t[i][1][l] + G[j][2] * t[i][2][l];
 }
 
+/* The taps of input c for n outputs from k0 on; lanes behind them 0. */
+static void load_filters(const wino *k, int64_t group, int64_t k0, int64_t n, int64_t c, double g[9][OT_BLOCK])
+{
+    const block_filters *f = &k->w;
+    float t[9][OT_BLOCK] = { { 0 } };
+    k_transpose(n, 9, f->w + group * f->group + k0 * f->k + c * f->c, f->k, t[0], OT_BLOCK);
+    for (int tap = 0; tap < 9; tap++)
+        for (int l = 0; l < OT_BLOCK; l++)
+            g[tap][l] = (double)t[block_tap(f, tap)][l];
+}
+
 /* One block of output channels of one group. */
 static void pack_task(void *ctx, int64_t i, int worker)
 {
@@ -74,10 +86,8 @@ static void pack_task(void *ctx, int64_t i, int worker)
     (void)worker;
     float *out = k->pack + (group * k->xi * k->kb + first) * OT_BLOCK * k->cg + (block - first) * OT_BLOCK;
     for (int64_t c = 0; c < k->cg; c++) {
-        double g[9][OT_BLOCK] = { { 0 } }, u[36][OT_BLOCK];
-        for (int64_t l = 0; l < k_min(OT_BLOCK, k->kg - k0); l++)
-            for (int t = 0; t < 9; t++)
-                g[t][l] = (double)k->w[((group * k->kg + k0 + l) * k->cg + c) * 9 + t];
+        double g[9][OT_BLOCK], u[36][OT_BLOCK];
+        load_filters(k, group, k0, k_min(OT_BLOCK, k->kg - k0), c, g);
         filters(k->out + 2, g, u);
         for (int64_t xi = 0; xi < k->xi; xi++)
             for (int l = 0; l < OT_BLOCK; l++)
@@ -88,7 +98,7 @@ static void pack_task(void *ctx, int64_t i, int worker)
 void OT_K(ot_block_wino_pack)(const ot_block_conv *v, const float *w, float *packed, const ot_kernel_pool *pool)
 {
     wino k = wino_of(v);
-    k.w = w;
+    k.w = block_filters_of(v, w);
     k.pack = packed;
     k_run(pool, v->shape.group * k.kb, pack_task, &k);
 }
@@ -101,9 +111,8 @@ void OT_K(ot_block_wino_pack)(const ot_block_conv *v, const float *w, float *pac
 static void multiply(const wino *k, const wino_block *b, int64_t xi)
 {
     int64_t a_off[MAX_STEPS], b_off[MAX_STEPS], whole = k->cg / OT_BLOCK, tail = k->cg % OT_BLOCK;
-    bool narrow = wino_needs(k->out, k->narrow, xi % (k->out + 2)), low = wino_needs(k->out, k->low, xi / (k->out + 2));
-    int64_t from = narrow ? 0 : b->right,
-            to = low ? narrow ? b->n : b->right + b->whole + b->bottom : b->right + b->whole;
+    int64_t from, to;
+    wino_tiles_at(k, b, xi, &from, &to);
     for (int64_t p = 0; p < k->panels && from < to; p++) {
         int64_t first = p * WINO_PANEL;
         int blocks = (int)k_min(WINO_PANEL, k->kb - first), most = block_rows(blocks);
@@ -159,7 +168,7 @@ static int kind_of(const wino *k, const wino_place *p)
     return bottom ? right ? 3 : 2 : right ? 0 : 1;
 }
 
-static void lay_out(const wino *k, wino_block *b, int64_t first)
+void OT_K(ot_wino_lay_out)(const wino *k, wino_block *b, int64_t first)
 {
     int64_t each = k->th * k->tw, count[4] = { 0 }, at[4];
     wino_place place[WINO_TILES];
@@ -187,7 +196,7 @@ static void block_of(const wino *k, int64_t index, float *scratch, wino_block *b
     b->m_xi = m_stride(k, b->n);
     b->v = scratch;
     b->m = scratch + k->xi * b->v_xi;
-    lay_out(k, b, first);
+    OT_K(ot_wino_lay_out)(k, b, first);
 }
 
 static void block_task(void *ctx, int64_t index, int worker)

@@ -15,7 +15,8 @@ typedef struct wino {
     int64_t out, xi; /* outputs of a tile along a side; products of a tile */
     int64_t cg, kg, cb, kb, panels, th, tw;
     int64_t low, narrow; /* outputs of a tile of the last row, of the last column */
-    const float *x, *u, *w;
+    const float *x, *u;
+    block_filters w;
     float *y, *pack;
     const ot_epilogue *epi;
     block_bounds bounds;
@@ -48,6 +49,16 @@ OT_INLINE bool wino_needs(int64_t out, int64_t m, int64_t i)
     return i <= out || m == out;
 }
 
+/* The tiles of the block that have a product at point xi: *from .. *to-1. */
+OT_INLINE void wino_tiles_at(const wino *k, const wino_block *b, int64_t xi, int64_t *from, int64_t *to)
+{
+    bool narrow = wino_needs(k->out, k->narrow, xi % (k->out + 2)), low = wino_needs(k->out, k->low, xi / (k->out + 2));
+    *from = narrow ? 0 : b->right;
+    *to = low ? narrow ? b->n : b->right + b->whole + b->bottom : b->right + b->whole;
+}
+
+/* Places b->n tiles from `first` on, kind by kind. */
+void OT_K(ot_wino_lay_out)(const wino *k, wino_block *b, int64_t first);
 /* All tiles of the block, for one block of input or of output channels of the group. */
 void OT_K(ot_wino_inputs)(const wino *k, const wino_block *b, int64_t block);
 void OT_K(ot_wino_outputs)(const wino *k, const wino_block *b, int64_t block);

@@ -59,6 +59,42 @@
         y[1] = WINO_A1 * (m[1] - m[2]) + m[5];                                                                         \
     } while (0)
 
+/* A of four values: what each point sees of an output. */
+#define WINO4_GRADIENT(t, y)                                                                                           \
+    do {                                                                                                               \
+        t[5] = y[0] + WINO_A2 * y[2];                                                                                  \
+        t[2] = WINO_A1 * y[1] + (WINO_A2 * WINO_A1) * y[3];                                                            \
+        t[1] = t[5] + t[2];                                                                                            \
+        t[2] = t[5] - t[2];                                                                                            \
+        t[5] = y[0] + WINO_B2 * y[2];                                                                                  \
+        t[4] = WINO_B1 * y[1] + (WINO_B2 * WINO_B1) * y[3];                                                            \
+        t[3] = t[5] + t[4];                                                                                            \
+        t[4] = t[5] - t[4];                                                                                            \
+        t[0] = y[0];                                                                                                   \
+        t[5] = y[3];                                                                                                   \
+    } while (0)
+
+/* The same of at most two outputs: points 0, a, -a and infinity. */
+#define WINO4_GRADIENT_FEW(t, y)                                                                                       \
+    do {                                                                                                               \
+        t[0] = y[0];                                                                                                   \
+        t[1] = y[0] + WINO_A1 * y[1];                                                                                  \
+        t[2] = y[0] - WINO_A1 * y[1];                                                                                  \
+        t[5] = y[1];                                                                                                   \
+    } while (0)
+
+/* G' of six sums: three taps. */
+#define WINO4_TAPS(g, u)                                                                                               \
+    do {                                                                                                               \
+        const float a = 0.75f, b = 1.5f, a2 = a * a, b2 = b * b;                                                       \
+        const float na = 1 / (2 * a2 * (a2 - b2)), nb = 1 / (2 * b2 * (b2 - a2));                                      \
+        __typeof__(u[0]) even_a = na * (u[1] + u[2]), odd_a = (a * na) * (u[1] - u[2]);                                \
+        __typeof__(u[0]) even_b = nb * (u[3] + u[4]), odd_b = (b * nb) * (u[3] - u[4]);                                \
+        g[0] = (1 / (a2 * b2)) * u[0] + even_a + even_b;                                                               \
+        g[1] = odd_a + odd_b;                                                                                          \
+        g[2] = a2 * even_a + b2 * even_b + u[5];                                                                       \
+    } while (0)
+
 #define WINO2_INPUT(t, d)                                                                                              \
     do {                                                                                                               \
         t[0] = d[0] - d[2];                                                                                            \

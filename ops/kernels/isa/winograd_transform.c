@@ -149,21 +149,6 @@ void OT_K(ot_wino_input)(const winograd *w, const wino_block *b, int64_t c)
             b->v[xi * b->v_xi + c * b->row + t] = 0;
 }
 
-/* A of four values: what each point sees of an output. */
-#define GRADIENT_1D(t, y)                                                                                              \
-    do {                                                                                                               \
-        t[5] = y[0] + WINO_A2 * y[2];                                                                                  \
-        t[2] = WINO_A1 * y[1] + (WINO_A2 * WINO_A1) * y[3];                                                            \
-        t[1] = t[5] + t[2];                                                                                            \
-        t[2] = t[5] - t[2];                                                                                            \
-        t[5] = y[0] + WINO_B2 * y[2];                                                                                  \
-        t[4] = WINO_B1 * y[1] + (WINO_B2 * WINO_B1) * y[3];                                                            \
-        t[3] = t[5] + t[4];                                                                                            \
-        t[4] = t[5] - t[4];                                                                                            \
-        t[0] = y[0];                                                                                                   \
-        t[5] = y[3];                                                                                                   \
-    } while (0)
-
 static void gradient_run(const winograd *w, const wino_block *b, const float *dy, const struct tile_run *r,
                          int64_t lanes, float *out)
 {
@@ -174,7 +159,7 @@ static void gradient_run(const winograd *w, const wino_block *b, const float *dy
         vf s[4], t[6];
         for (int j = 0; j < 4; j++)
             s[j] = v_load(d[j] + i);
-        GRADIENT_1D(t, s);
+        WINO4_GRADIENT(t, s);
         for (int j = 0; j < 6; j++)
             v_store(e[j] + i, t[j]);
     }
@@ -184,7 +169,7 @@ static void gradient_run(const winograd *w, const wino_block *b, const float *dy
             for (int i = 0; i < 4; i++)
                 y[i] = *(const v4u *)(e[j] + 4 * (t + i));
             transpose4(y);
-            GRADIENT_1D(m, y);
+            WINO4_GRADIENT(m, y);
             for (int i = 0; i < 6; i++)
                 keep4(out + (6 * j + i) * b->m_xi + t, m[i], lanes - t);
         }

@@ -3,6 +3,7 @@
 #include "micro.h"
 #include "transpose.h"
 #include "winograd.h"
+#include "winograd_points.h"
 
 #include <string.h>
 
@@ -81,18 +82,6 @@ static void multiply_task(void *ctx, int64_t xi, int worker)
     }
 }
 
-/* G' of six sums: three taps. */
-#define TAPS_1D(g, u)                                                                                                  \
-    do {                                                                                                               \
-        const float a = 0.75f, b = 1.5f, a2 = a * a, b2 = b * b;                                                       \
-        const float na = 1 / (2 * a2 * (a2 - b2)), nb = 1 / (2 * b2 * (b2 - a2));                                      \
-        vf even_a = na * (u[1] + u[2]), odd_a = (a * na) * (u[1] - u[2]);                                              \
-        vf even_b = nb * (u[3] + u[4]), odd_b = (b * nb) * (u[3] - u[4]);                                              \
-        g[0] = (1 / (a2 * b2)) * u[0] + even_a + even_b;                                                               \
-        g[1] = odd_a + odd_b;                                                                                          \
-        g[2] = a2 * even_a + b2 * even_b + u[5];                                                                       \
-    } while (0)
-
 static void taps_task(void *ctx, int64_t row, int worker)
 {
     const struct job *j = ctx;
@@ -106,12 +95,12 @@ static void taps_task(void *ctx, int64_t row, int worker)
             vf u[6];
             for (int y = 0; y < 6; y++)
                 u[y] = v_load(j->sums + ((6 * y + x) * w->rows + row) * j->s.columns + c);
-            TAPS_1D(g, u);
+            WINO4_TAPS(g, u);
             for (int y = 0; y < 3; y++)
                 t[y][x] = g[y];
         }
         for (int y = 0; y < 3; y++) {
-            TAPS_1D(g, t[y]);
+            WINO4_TAPS(g, t[y]);
             for (int x = 0; x < 3; x++)
                 v_store(taps[3 * y + x], g[x]);
         }
