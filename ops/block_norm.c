@@ -1,6 +1,7 @@
 /* BatchNormTrain and BatchNormTrainGrad over blocks of channels, with an activation where the attribute says relu:
  *  BlockNormTrain:     (x, scale, B, mean, var) -> (y, mean', var', m, i); C is the length of scale.
- *  BlockNormTrainGrad: (dy, x, scale, m, i, B) -> (dx, dscale, dB); B is read for what the activation let through.
+ *  BlockNormTrainGrad: (dy, x, scale, m, i, B or absent) -> (dx, dscale, dB); B is read for what the activation let
+ *                      through, and needed where there is one.
  * m and i are floats, and y is made from them, so that the gradient finds the same sign again. */
 #include "block.h"
 
@@ -133,7 +134,9 @@ static ot_status grad_infer(ot_infer *c)
     OT_TRY(picture(c, 1));
     for (int i = 0; i < 5; i++)
         OT_TRY(ot_dims_agree(&d, c->x[0]->dim[i], c->x[1]->dim[i], "dy and x"));
-    OT_TRY(vectors(c, 1, 2, 6));
+    OT_TRY(vectors(c, 1, 2, c->n_in));
+    if (has_relu(c->node) && c->n_in < 6)
+        return ot_fail(OT_EMODEL, "B is needed to know what the activation let through");
     ot_set_shape(&c->y[0], c->x[1]->dtype, 5, c->x[1]->dim);
     ot_set_shape(&c->y[1], c->x[1]->dtype, 1, c->x[2]->dim);
     ot_set_shape(&c->y[2], c->x[1]->dtype, 1, c->x[2]->dim);
@@ -146,7 +149,7 @@ static ot_status grad_fast(const ot_run *r)
     ot_block_norm s = norm_of(r, &r->x[1], &r->x[2]);
     s.mean = r->x[3].data;
     s.inverse = r->x[4].data;
-    s.bias = r->x[5].data;
+    s.bias = r->n_in > 5 ? r->x[5].data : NULL;
     ot_block_norm_grad(&s, r->x[1].data, r->x[0].data, r->y[0].data, r->y[1].data, r->y[2].data, &pool);
     return OT_OK;
 }
@@ -155,7 +158,7 @@ static ot_status grad_reference(const ot_run *r)
 {
     const ot_block_norm s = norm_of(r, &r->x[1], &r->x[2]);
     const double *dy = r->x[0].data, *x = r->x[1].data, *scale = r->x[2].data;
-    const double *mean = r->x[3].data, *inverse = r->x[4].data, *bias = r->x[5].data;
+    const double *mean = r->x[3].data, *inverse = r->x[4].data, *bias = s.relu ? r->x[5].data : NULL;
     double *dx = r->y[0].data, count = (double)(s.n * s.size);
     memset(dx, 0, ot_tensor_bytes(&r->y[0]));
     for (int64_t c = 0; c < s.c; c++) {
@@ -206,7 +209,7 @@ const ot_op ot_op_BlockNormTrainGrad = { .domain = OT_INTERNAL,
                                          .name = "BlockNormTrainGrad",
                                          .since = 1,
                                          .until = 1,
-                                         .min_in = 6,
+                                         .min_in = 5,
                                          .max_in = 6,
                                          .min_out = 3,
                                          .max_out = 3,

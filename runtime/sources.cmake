@@ -51,6 +51,7 @@ set(RUNTIME_SOURCES
     runtime/graph/append.c
     runtime/graph/append_layers.c
     runtime/graph/blocks.c
+    runtime/graph/blocks_grad.c
     runtime/graph/body.c
     runtime/graph/build.c
     runtime/graph/chain.c

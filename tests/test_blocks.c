@@ -61,6 +61,22 @@ static const op_case conv_rows[] = {
 #define TRAINS OT_INT("trains", 1)
 static const op_case grad_rows[] = {
     { .op = "BlockConvGradX",
+      .attrs = OT_ATTRS(PADS, TRAINS),
+      .in = { OP_F(4, 4, 2, 2, 16), OP_F(64, 64, 3, 3), OP_F(4, 4, 2, 2, 16) } },
+    { .op = "BlockConvGradW",
+      .attrs = OT_ATTRS(PADS),
+      .in = { OP_F(4, 4, 2, 2, 16), OP_F(4, 4, 2, 2, 16), OP_F(64, 64, 3, 3) } },
+    { .op = "BlockConvGradW",
+      .attrs = OT_ATTRS(PADS, STRIDES),
+      .in = { OP_F(4, 4, 2, 2, 16), OP_F(4, 4, 4, 4, 16), OP_F(64, 64, 3, 3) } },
+    { .op = "BlockConvGradX",
+      .attrs = OT_ATTRS(PADS, TRAINS),
+      .in = { OP_F(4, 4, 4, 4, 16), OP_F(64, 64, 3, 3), OP_F(4, 4, 4, 4, 16) } },
+    { .op = "BlockConvGradW",
+      .attrs = OT_ATTRS(PADS),
+      .in = { OP_F(4, 4, 4, 4, 16), OP_F(4, 4, 4, 4, 16), OP_F(64, 64, 3, 3) },
+      .tolerance = 5e-6 },
+    { .op = "BlockConvGradX",
       .attrs = OT_ATTRS(PADS),
       .in = { OP_F(2, 2, 9, 8, 16), W(20, 33, 3, 3), OP_F(2, 33, 9, 8) } },
     { .op = "BlockConvGradX",
@@ -144,6 +160,10 @@ static const op_case pool_rows[] = {
 
 #define RELU OT_TEXT("activation", "relu")
 static const op_case norm_rows[] = {
+    { .op = "BlockNormTrainGrad",
+      .in = { OP_F(4, 4, 2, 2, 16), OP_F(4, 4, 2, 2, 16), OP_F(64), OP_F(64), OP_F(64) },
+      .n_out = 3,
+      .tolerance = 5e-6 },
     { .op = "BlockNormTrain",
       .in = { OP_F(3, 2, 5, 7, 16), OP_F(20), OP_F(20), OP_F(20), OP_F(20) },
       .n_out = 5,
@@ -168,6 +188,7 @@ static const op_case norm_rows[] = {
       .tolerance = 5e-6 },
     { .op = "BlockNormTrainGrad",
       .in = { OP_F(1, 1, 5, 7, 16), OP_F(1, 1, 5, 6, 16), OP_F(16), OP_F(16), OP_F(16), OP_F(16) },
+      .n_out = 3,
       .fails = "dy and x" },
     { 0 },
 };

@@ -2,36 +2,14 @@
  * constant weights is fastest.  A convolution makes its output blocked; element-wise nodes, poolings and concatenations
  * that read a blocked value stay in blocks; whatever else reads one gets it back in ONNX's order.  The blocked form of
  * a value is a value of its own, its twin; the plain one is computed only where something reads it. */
-#include "graph/graph.h"
+#include "graph/blocks.h"
 
 #include <string.h>
 
-#define LANES 16
-#define FEW   16 /* channels of a plain picture that a convolution reads as it lies */
-#define LEAST 8  /* output channels of a convolution that is worth a block */
-
-typedef struct blocker {
-    ot_graph *g;
-    ot_build b;
-    ot_val *twin;  /* by value that was there before; OT_NONE: it has none */
-    bool *pending; /* by value: only the twin is computed so far */
-    int64_t n_before;
-} blocker;
-
-static ot_val twin_of(const blocker *k, ot_val v)
+bool ot_is_picture(const blocker *k, ot_val v)
 {
-    return v != OT_NONE && v < k->n_before ? k->twin[v] : OT_NONE;
-}
-
-static const ot_fact *fact(const blocker *k, ot_val v)
-{
-    return &k->g->value[v].fact;
-}
-
-static bool is_picture(const blocker *k, ot_val v)
-{
-    return v != OT_NONE && fact(k, v)->rank == 4 && fact(k, v)->dtype == OT_FLOAT &&
-           !ot_is_symbol(fact(k, v)->dim[1]) && fact(k, v)->dim[1] > 0;
+    return v != OT_NONE && ot_blocker_fact(k, v)->rank == 4 && ot_blocker_fact(k, v)->dtype == OT_FLOAT &&
+           !ot_is_symbol(ot_blocker_fact(k, v)->dim[1]) && ot_blocker_fact(k, v)->dim[1] > 0;
 }
 
 /* Emitted nodes belong to the layer of the node they stand for. */
@@ -42,10 +20,9 @@ static void stand_for(blocker *k, const ot_node *n)
     k->b.made = 0;
 }
 
-/* v in blocks, for a picture of any kind. */
-static ot_val in_blocks(blocker *k, ot_val v)
+ot_val ot_in_blocks(blocker *k, ot_val v)
 {
-    ot_val twin = twin_of(k, v);
+    ot_val twin = ot_twin_of(k, v);
     if (twin != OT_NONE)
         return twin;
     twin = OT_EMIT(&k->b, "ToBlocks", v);
@@ -54,8 +31,7 @@ static ot_val in_blocks(blocker *k, ot_val v)
     return twin;
 }
 
-/* From now on v is what `twin` holds. */
-static void becomes(blocker *k, ot_val v, ot_val twin)
+void ot_becomes_blocked(blocker *k, ot_val v, ot_val twin)
 {
     k->twin[v] = twin;
     k->pending[v] = true;
@@ -66,7 +42,7 @@ static ot_status in_order(blocker *k, ot_val v)
 {
     if (v == OT_NONE || v >= k->n_before || !k->pending[v])
         return OT_OK;
-    const ot_attr attr[] = { OT_INT("channels", fact(k, v)->dim[1]), { .name = NULL } };
+    const ot_attr attr[] = { OT_INT("channels", ot_blocker_fact(k, v)->dim[1]), { .name = NULL } };
     k->b.prefix = k->g->value[v].name;
     k->b.made = 0;
     OT_EMIT_WITH(&k->b, "FromBlocks", attr, k->twin[v]);
@@ -81,26 +57,53 @@ static ot_status in_order(blocker *k, ot_val v)
 
 /* ---- Convolutions ------------------------------------------------------------------------------------------------ */
 
-static bool is_conv(const blocker *k, const ot_node *n)
+bool ot_blocks_serve(const blocker *k, const ot_node *n, ot_val w)
 {
-    bool conv = strcmp(n->op->name, "Conv") == 0 || strcmp(n->op->name, "ConvFused") == 0;
-    if (!conv || !is_picture(k, n->in[0]) || !is_picture(k, n->in[1]) || !is_picture(k, n->out[0]))
-        return false;
-    const ot_value *w = &k->g->value[n->in[1]];
-    int64_t out = w->fact.dim[0], each = w->fact.dim[1], group = ot_attr_int(n, "group", 1);
-    if (w->origin != OT_FROM_CONSTANT || ot_is_symbol(out) || out < LEAST || ot_is_symbol(each) || group < 1)
+    const ot_value *v = &k->g->value[w];
+    int64_t out = v->fact.dim[0], each = v->fact.dim[1], group = ot_attr_int(n, "group", 1);
+    bool weight = v->origin == OT_FROM_CONSTANT || v->origin == OT_FROM_SLOT;
+    if (!weight || !ot_is_picture(k, w) || ot_is_symbol(out) || out < LEAST || ot_is_symbol(each) || group < 1)
         return false;
     bool depthwise = each == 1 && out == group;
     return group == 1 || depthwise || (each % LANES == 0 && out / group % LANES == 0);
 }
 
+ot_val ot_conv_input(blocker *k, const ot_node *n, ot_val x)
+{
+    bool as_it_lies = ot_twin_of(k, x) == OT_NONE && ot_blocker_fact(k, x)->dim[1] < FEW;
+    return as_it_lies && ot_attr_int(n, "group", 1) == 1 ? x : ot_in_blocks(k, x);
+}
+
+const ot_attr *ot_conv_attr(blocker *k, const ot_node *n, ot_val w)
+{
+    int count = 0;
+    if (k->g->value[w].origin != OT_FROM_SLOT || k->g->n_binding == 0)
+        return n->attr;
+    while (n->attr && n->attr[count].name)
+        count++;
+    ot_attr *attr = ot_arena_calloc(&k->g->arena, (size_t)count + 2, sizeof(*attr));
+    if (!attr) {
+        ot_build_fail(&k->b, OT_ENOMEM);
+        return n->attr;
+    }
+    if (count)
+        memcpy(attr, n->attr, (size_t)count * sizeof(*attr));
+    attr[count] = (ot_attr)OT_INT("trains", 1);
+    return attr;
+}
+
+static bool is_conv(const blocker *k, const ot_node *n)
+{
+    bool conv = strcmp(n->op->name, "Conv") == 0 || strcmp(n->op->name, "ConvFused") == 0;
+    return conv && ot_is_picture(k, n->in[0]) && ot_is_picture(k, n->out[0]) && ot_blocks_serve(k, n, n->in[1]);
+}
+
 static void block_conv(blocker *k, const ot_node *n)
 {
-    ot_val x = n->in[0], residual = n->n_in > 3 ? n->in[3] : OT_NONE;
-    bool as_it_lies = twin_of(k, x) == OT_NONE && fact(k, x)->dim[1] < FEW && ot_attr_int(n, "group", 1) == 1;
-    ot_val in[4] = { as_it_lies ? x : in_blocks(k, x), n->in[1], n->n_in > 2 ? n->in[2] : OT_NONE,
-                     residual == OT_NONE ? OT_NONE : in_blocks(k, residual) };
-    becomes(k, n->out[0], ot_emit(&k->b, "BlockConv", n->attr, 4, in));
+    ot_val residual = n->n_in > 3 ? n->in[3] : OT_NONE;
+    ot_val in[4] = { ot_conv_input(k, n, n->in[0]), n->in[1], n->n_in > 2 ? n->in[2] : OT_NONE,
+                     residual == OT_NONE ? OT_NONE : ot_in_blocks(k, residual) };
+    ot_becomes_blocked(k, n->out[0], ot_emit(&k->b, "BlockConv", ot_conv_attr(k, n, n->in[1]), 4, in));
 }
 
 /* ---- What follows them ------------------------------------------------------------------------------------------- */
@@ -147,60 +150,62 @@ static ot_val operand(blocker *k, ot_val v, int64_t channels)
     int64_t count;
     if (v == OT_NONE)
         return OT_NONE;
-    if (ot_count(&count, fact(k, v)->rank, fact(k, v)->dim) && count == 1 && fact(k, v)->rank < 5)
-        return twin_of(k, v) != OT_NONE && k->pending[v] ? OT_NONE : v;
+    if (ot_count(&count, ot_blocker_fact(k, v)->rank, ot_blocker_fact(k, v)->dim) && count == 1 &&
+        ot_blocker_fact(k, v)->rank < 5)
+        return ot_twin_of(k, v) != OT_NONE && k->pending[v] ? OT_NONE : v;
     ot_val constant = channel_constant(k, v, channels);
-    if (constant != OT_NONE || !is_picture(k, v) || fact(k, v)->dim[1] != channels)
+    if (constant != OT_NONE || !ot_is_picture(k, v) || ot_blocker_fact(k, v)->dim[1] != channels)
         return constant;
-    return in_blocks(k, v);
+    return ot_in_blocks(k, v);
 }
 
-static bool has_twin(const blocker *k, ot_val v)
+bool ot_has_twin(const blocker *k, ot_val v)
 {
-    return twin_of(k, v) != OT_NONE && is_picture(k, v);
+    return ot_twin_of(k, v) != OT_NONE && ot_is_picture(k, v);
 }
 
 static bool block_binary(blocker *k, const ot_node *n)
 {
-    if (n->n_in != 2 || !is_picture(k, n->out[0]))
+    if (n->n_in != 2 || !ot_is_picture(k, n->out[0]))
         return false;
-    int64_t channels = fact(k, n->out[0])->dim[1];
+    int64_t channels = ot_blocker_fact(k, n->out[0])->dim[1];
     bool any = false;
     for (int i = 0; i < 2; i++)
-        any |= has_twin(k, n->in[i]) && fact(k, n->in[i])->dim[1] == channels;
+        any |= ot_has_twin(k, n->in[i]) && ot_blocker_fact(k, n->in[i])->dim[1] == channels;
     if (!any)
         return false;
     ot_val in[2];
     for (int i = 0; i < 2; i++) {
-        in[i] = has_twin(k, n->in[i]) && fact(k, n->in[i])->dim[1] == channels ? k->twin[n->in[i]]
-                                                                               : operand(k, n->in[i], channels);
+        in[i] = ot_has_twin(k, n->in[i]) && ot_blocker_fact(k, n->in[i])->dim[1] == channels
+                    ? k->twin[n->in[i]]
+                    : operand(k, n->in[i], channels);
         if (in[i] == OT_NONE)
             return false;
     }
-    becomes(k, n->out[0], ot_emit(&k->b, n->op->name, n->attr, 2, in));
+    ot_becomes_blocked(k, n->out[0], ot_emit(&k->b, n->op->name, n->attr, 2, in));
     return true;
 }
 
 static bool block_unary(blocker *k, const ot_node *n)
 {
     ot_val in[3];
-    if (!has_twin(k, n->in[0]) || n->n_in > 3 || n->n_out != 1)
+    if (!ot_has_twin(k, n->in[0]) || n->n_in > 3 || n->n_out != 1)
         return false;
     in[0] = k->twin[n->in[0]];
     for (int i = 1; i < n->n_in; i++)
         in[i] = n->in[i]; /* bounds are scalars */
-    becomes(k, n->out[0], ot_emit(&k->b, n->op->name, n->attr, n->n_in, in));
+    ot_becomes_blocked(k, n->out[0], ot_emit(&k->b, n->op->name, n->attr, n->n_in, in));
     return true;
 }
 
 static bool block_pool(blocker *k, const ot_node *n, const char *op)
 {
-    if (!has_twin(k, n->in[0]))
+    if (!ot_has_twin(k, n->in[0]))
         return false;
     for (int i = 1; i < n->n_out; i++)
         if (n->out[i] != OT_NONE)
             return false;
-    becomes(k, n->out[0], OT_EMIT_WITH(&k->b, op, n->attr, k->twin[n->in[0]]));
+    ot_becomes_blocked(k, n->out[0], OT_EMIT_WITH(&k->b, op, n->attr, k->twin[n->in[0]]));
     return true;
 }
 
@@ -209,12 +214,12 @@ static bool block_concat(blocker *k, const ot_node *n)
 {
     int64_t axis = ot_attr_int(n, "axis", 1);
     bool any = false;
-    if (!is_picture(k, n->out[0]) || (axis != 1 && axis != -3))
+    if (!ot_is_picture(k, n->out[0]) || (axis != 1 && axis != -3))
         return false;
     for (int i = 0; i < n->n_in; i++) {
-        if (!is_picture(k, n->in[i]) || (i < n->n_in - 1 && fact(k, n->in[i])->dim[1] % LANES))
+        if (!ot_is_picture(k, n->in[i]) || (i < n->n_in - 1 && ot_blocker_fact(k, n->in[i])->dim[1] % LANES))
             return false;
-        any |= has_twin(k, n->in[i]);
+        any |= ot_has_twin(k, n->in[i]);
     }
     if (!any)
         return false;
@@ -224,9 +229,9 @@ static bool block_concat(blocker *k, const ot_node *n)
         return false;
     }
     for (int i = 0; i < n->n_in; i++)
-        in[i] = in_blocks(k, n->in[i]);
+        in[i] = ot_in_blocks(k, n->in[i]);
     const ot_attr attr[] = { OT_INT("axis", 1), { .name = NULL } };
-    becomes(k, n->out[0], ot_emit(&k->b, "Concat", attr, n->n_in, in));
+    ot_becomes_blocked(k, n->out[0], ot_emit(&k->b, "Concat", attr, n->n_in, in));
     return true;
 }
 
@@ -250,7 +255,9 @@ static bool block_node(blocker *k, const ot_node *n)
         return block_pool(k, n, "BlockAveragePool");
     if (strcmp(op, "GlobalAveragePool") == 0)
         return block_pool(k, n, "GlobalBlockAveragePool");
-    return strcmp(op, "Concat") == 0 && block_concat(k, n);
+    if (strcmp(op, "Concat") == 0)
+        return block_concat(k, n);
+    return ot_block_training(k, n);
 }
 
 /* ---- The pass ---------------------------------------------------------------------------------------------------- */
