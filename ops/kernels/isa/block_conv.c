@@ -126,9 +126,9 @@ typedef struct direct {
     float *y;
     const ot_epilogue *epi;
     block_bounds bounds;
-    int64_t cg, taps, kb, panels, bands;
-    int64_t step, chunk, plane_x, plane_y; /* step: channels of a block of x; chunk: such blocks of a pass */
-    int64_t *offsets;                      /* of each worker */
+    int64_t cg, taps, kb, panels, bands, floats; /* floats: of packed */
+    int64_t step, chunk, plane_x, plane_y;       /* step: channels of a block of x; chunk: such blocks of a pass */
+    int64_t *offsets;                            /* of each worker */
     int64_t n_offsets;
 } direct;
 
@@ -142,6 +142,7 @@ typedef struct pass {
     int64_t block0, block1; /* blocks of input channels */
     int blocks;             /* of the panel */
     bool last;
+    const float *ahead, *ahead_end; /* weights of the next pass that are still to be fetched */
 } pass;
 
 /* Steps over blocks c0 .. c1-1 and the taps of a rectangle. */
@@ -162,8 +163,8 @@ static int64_t list_steps(const pass *p, const block_span *v, const block_span *
 }
 
 /* Rows of places from (oh, ow) on, `across` or down, by the panel; the steps are listed. */
-static void run_tile(const pass *p, int64_t oh, int64_t ow, int rows, bool across, int64_t steps, int64_t depth,
-                     bool more, bool last)
+static void run_tile(pass *p, int64_t oh, int64_t ow, int rows, bool across, int64_t steps, int64_t depth, bool more,
+                     bool last)
 {
     const direct *k = p->k;
     const ot_conv_shape *s = &k->s;
@@ -184,11 +185,16 @@ static void run_tile(const pass *p, int64_t oh, int64_t ow, int rows, bool acros
                                                  : NULL,
                      .bias = !more && k->bias ? k->bias + p->bias_at : NULL,
                      .bounds = last ? k->bounds : (block_bounds){ 0 } };
+    if (p->ahead < p->ahead_end) {
+        t.ahead = p->ahead;
+        t.lines = 1;
+        p->ahead += steps * depth * OT_LINE;
+    }
     OT_K(ot_block_micro)(rows, p->blocks, &t);
 }
 
-static void run_rectangle(const pass *p, const block_span *v, const block_span *h, int64_t steps, int64_t depth,
-                          bool more, bool last)
+static void run_rectangle(pass *p, const block_span *v, const block_span *h, int64_t steps, int64_t depth, bool more,
+                          bool last)
 {
     int64_t high = v->to - v->from, wide = h->to - h->from;
     int most = block_rows(p->blocks);
@@ -203,7 +209,7 @@ static void run_rectangle(const pass *p, const block_span *v, const block_span *
 }
 
 /* Whole blocks of channels first, then those of a last block that is not full. */
-static void convolve_rectangle(const pass *p, const block_span *v, const block_span *h)
+static void convolve_rectangle(pass *p, const block_span *v, const block_span *h)
 {
     const direct *k = p->k;
     int64_t whole = k_min(p->block1, k->cg / k->step), tail = k->cg - whole * k->step;
@@ -220,7 +226,7 @@ static void convolve_rectangle(const pass *p, const block_span *v, const block_s
 }
 
 /* Rectangles of places that see the same taps. */
-static void convolve_band(const pass *p, int64_t h0, int64_t h1, int64_t w0, int64_t w1)
+static void convolve_band(pass *p, int64_t h0, int64_t h1, int64_t w0, int64_t w1)
 {
     const ot_conv_shape *s = &p->k->s;
     for (int64_t oh = h0; oh < h1;) {
@@ -255,6 +261,11 @@ static void direct_task(void *ctx, int64_t index, int worker)
     for (p.block0 = 0; p.block0 < in_blocks; p.block0 = p.block1) {
         p.block1 = k_min(in_blocks, p.block0 + k->chunk);
         p.last = p.block1 == in_blocks;
+        /* what follows is this panel's next blocks of channels, or the next panel: as much as this pass reads, or less
+         */
+        int64_t wide = p.blocks * OT_BLOCK * k->taps * k->step, at = p.b - k->packed + p.block1 * wide;
+        p.ahead = k->packed + k_min(at, k->floats);
+        p.ahead_end = k->packed + k_min(at + (p.block1 - p.block0) * wide, k->floats);
         convolve_band(&p, tall ? from : 0, tall ? to : 1, tall ? 0 : from, tall ? s->out[1] : to);
     }
 }
@@ -281,6 +292,7 @@ static void prepare(direct *k, const ot_block_conv *v)
     k->cg = s->c / s->group;
     k->kb = blocks_of(s->k / s->group);
     k->panels = panel_count(k->kb);
+    k->floats = s->group * k->kb * OT_BLOCK * k->cg * k->taps;
     k->step = v->planar ? 1 : OT_BLOCK;
     k->plane_x = s->in[0] * s->in[1];
     k->plane_y = s->out[0] * s->out[1];

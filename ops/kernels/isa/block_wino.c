@@ -77,22 +77,28 @@ static void load_filters(const wino *k, int64_t group, int64_t k0, int64_t n, in
             g[tap][l] = (double)t[block_tap(f, tap)][l];
 }
 
-/* One block of output channels of one group. */
+/* One panel of one group. */
 static void pack_task(void *ctx, int64_t i, int worker)
 {
     const wino *k = ctx;
-    int64_t group = i / k->kb, block = i % k->kb, k0 = block * OT_BLOCK;
-    int64_t first = block / WINO_PANEL * WINO_PANEL, size = k_min(WINO_PANEL, k->kb - first);
+    int64_t group = i / k->panels, first = i % k->panels * WINO_PANEL, size = k_min(WINO_PANEL, k->kb - first);
+    float *out = k->pack + (group * k->xi * k->kb + first) * OT_BLOCK * k->cg;
     (void)worker;
-    float *out = k->pack + (group * k->xi * k->kb + first) * OT_BLOCK * k->cg + (block - first) * OT_BLOCK;
-    for (int64_t c = 0; c < k->cg; c++) {
-        double g[9][OT_BLOCK], u[36][OT_BLOCK];
-        load_filters(k, group, k0, k_min(OT_BLOCK, k->kg - k0), c, g);
-        filters(k->out + 2, g, u);
-        for (int64_t xi = 0; xi < k->xi; xi++)
-            for (int l = 0; l < OT_BLOCK; l++)
-                out[xi * k->kb * OT_BLOCK * k->cg + c * size * OT_BLOCK + l] = (float)u[xi][l];
-    }
+    for (int64_t c = 0; c < k->cg; c++)
+        for (int64_t block = 0; block < size; block++, out += OT_BLOCK) {
+            int64_t k0 = (first + block) * OT_BLOCK;
+            double g[9][OT_BLOCK], u[36][OT_BLOCK];
+            load_filters(k, group, k0, k_min(OT_BLOCK, k->kg - k0), c, g);
+            filters(k->out + 2, g, u);
+            for (int64_t xi = 0; xi < k->xi; xi++) {
+                float line[OT_BLOCK];
+                for (int l = 0; l < OT_BLOCK; l++)
+                    line[l] = (float)u[xi][l];
+                for (int part = 0; part < OT_BLOCK; part += OT_VL)
+                    v_stream(out + xi * k->kb * OT_BLOCK * k->cg + part, v_load(line + part));
+            }
+        }
+    v_stream_end();
 }
 
 void OT_K(ot_block_wino_pack)(const ot_block_conv *v, const float *w, float *packed, const ot_kernel_pool *pool)
@@ -100,7 +106,7 @@ void OT_K(ot_block_wino_pack)(const ot_block_conv *v, const float *w, float *pac
     wino k = wino_of(v);
     k.w = block_filters_of(v, w);
     k.pack = packed;
-    k_run(pool, v->shape.group * k.kb, pack_task, &k);
+    k_run(pool, v->shape.group * k.panels, pack_task, &k);
 }
 
 /* ---- Products ---------------------------------------------------------------------------------------------------- */

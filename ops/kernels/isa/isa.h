@@ -52,6 +52,24 @@ OT_INLINE void v_store(float *p, vf v)
 {
     *(vfu *)p = v;
 }
+/* Stores what will not be read soon, past the caches where that can be told; p is aligned as a vector.  v_stream_end
+ * goes behind the last of them, before others may read. */
+OT_INLINE void v_stream(float *p, vf v)
+{
+#if defined(__x86_64__) && OT_VL == 16
+    _mm512_stream_ps(p, (__m512)v);
+#elif defined(__x86_64__) && OT_VL == 8
+    _mm256_stream_ps(p, (__m256)v);
+#else
+    v_store(p, v);
+#endif
+}
+OT_INLINE void v_stream_end(void)
+{
+#if defined(__x86_64__)
+    _mm_sfence();
+#endif
+}
 OT_INLINE vf v_set(float x)
 {
     return (vf){ 0 } + x;
