@@ -109,7 +109,7 @@ static ot_status block_conv_prepare(ot_prep *p)
         return OT_ENOMEM;
     OT_TRY(ot_block_conv_read(&s->conv, p->node, p->x[0], p->x[1]));
     OT_TRY(ot_read_activation(p->node, &s->epi));
-    s->conv.way = ot_block_conv_choose(&s->conv.shape, s->conv.planar);
+    s->conv.way = ot_block_conv_choose(&s->conv.shape, s->conv.planar, p->lean);
     snprintf(form, sizeof(form), "block %s %lld %d %d", ot_kernels_isa(), (long long)s->conv.shape.group,
              (int)s->conv.way, s->conv.planar);
     size_t bytes = ot_block_conv_packed_size(&s->conv);

@@ -202,6 +202,7 @@ typedef struct ot_prep {
     size_t scratch;                   /* out: bytes of work space that run wants, 64-byte aligned */
     void *state;                      /* out: whatever run wants; ot_malloc'ed, released by .release or else ot_free */
     struct ot_packs *packs;           /* where ot_prep_packed keeps things */
+    bool lean;                        /* the cap on memory is too low for the fastest forms: take small ones */
 } ot_prep;
 
 /* A place for another form of input i, `bytes` long; NULL with no error when the input is not a weight (it changes with

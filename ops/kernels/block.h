@@ -30,8 +30,9 @@ typedef struct ot_block_conv {
 
 /* NULL, or why blocks do not serve this convolution. */
 const char *ot_block_conv_declines(const ot_conv_shape *s, bool planar);
-/* The way that is likely the fastest; it depends on the shape alone. */
-ot_block_way ot_block_conv_choose(const ot_conv_shape *s, bool planar);
+/* The way that is likely the fastest, or `lean`: the one whose packed weights are smallest; it depends on the shape
+ * alone. */
+ot_block_way ot_block_conv_choose(const ot_conv_shape *s, bool planar, bool lean);
 /* Bytes of the packed weights of w[k][c / group][h][w], and the packing.  The form depends on the instruction set, k,
  * c, group, kernel, planar and way; it is never to be stored. */
 size_t ot_block_conv_packed_size(const ot_block_conv *v);

@@ -33,7 +33,7 @@
     OT_KERNEL_LIST_ROWS(V, R)
 #define OT_KERNEL_LIST_BLOCK(V, R) \
     R(const char *, ot_block_conv_declines, (const ot_conv_shape *s, bool planar), (s, planar)) \
-    R(ot_block_way, ot_block_conv_choose, (const ot_conv_shape *s, bool planar), (s, planar)) \
+    R(ot_block_way, ot_block_conv_choose, (const ot_conv_shape *s, bool planar, bool lean), (s, planar, lean)) \
     R(size_t, ot_block_conv_packed_size, (const ot_block_conv *v), (v)) \
     V(ot_block_conv_pack, (const ot_block_conv *v, const float *w, float *packed, const ot_kernel_pool *pool), \
       (v, w, packed, pool)) \

@@ -246,13 +246,27 @@ static void drop_heavy(ot_executor *e)
     e->n_plan = kept;
 }
 
+static ot_status plan_within(ot_plan **p, ot_executor *e, const ot_tensor *input)
+{
+    ot_plan_opts po = { input, e->slot, &e->o.store->packs, e->o.threads, e->o.memory };
+    OT_TRY(ot_plan_create(p, e->g, &po));
+    return check_memory(e, *p);
+}
+
+/* A plan that does not fit under the cap is made again with small forms of the weights, and all plans after it. */
 static ot_status make_plan(ot_executor *e, const ot_tensor *input)
 {
     ot_plan *p = NULL;
-    ot_plan_opts po = { input, e->slot, &e->o.store->packs, e->o.threads, e->o.memory };
-    ot_status st = ot_plan_create(&p, e->g, &po);
-    if (st == OT_OK)
-        st = check_memory(e, p);
+    ot_packs *packs = &e->o.store->packs;
+    int64_t before = packs->n;
+    ot_status st = plan_within(&p, e, input);
+    if (st == OT_ENOMEM && e->o.memory && !packs->lean) {
+        ot_plan_close(p);
+        p = NULL;
+        ot_packs_cut(packs, before);
+        packs->lean = true;
+        st = plan_within(&p, e, input);
+    }
     if (st == OT_OK)
         st = enlarge(e->o.workspace, p->arena_bytes + p->scratch_bytes);
     if (st != OT_OK) {

@@ -6,6 +6,8 @@
 #include <string.h>
 
 struct ot_session {
+    const ot_model *m;
+    bool rested; /* the file is let go of since weights were packed */
     ot_executor *e;
     ot_split *split; /* NULL: batches run whole */
     int64_t parts;   /* of the last run or prepare */
@@ -59,6 +61,7 @@ ot_status ot_session_create(ot_session **out, const ot_model *m, const ot_sessio
     ot_session *s = ot_calloc(1, sizeof(*s));
     if (!s)
         return OT_ENOMEM;
+    s->m = m;
     ot_status st = ot_threads_create(&s->threads, opts->threads);
     if (st == OT_OK)
         st = ot_store_create(&s->store);
@@ -74,10 +77,12 @@ ot_status ot_session_create(ot_session **out, const ot_model *m, const ot_sessio
         s->item = ot_calloc((size_t)ot_session_output_count(s) + 1, sizeof(*s->item));
         st = s->item ? OT_OK : OT_ENOMEM;
     }
-    if (st == OT_OK)
+    if (st == OT_OK) {
+        ot_model_rest(m); /* what was folded is a copy */
         *out = s;
-    else
+    } else {
         ot_session_close(s);
+    }
     return st;
 }
 
@@ -150,12 +155,21 @@ ot_status ot_session_prepare(ot_session *s, const ot_tensor *inputs, int64_t n)
     return s->parts > 1 ? OT_OK : ot_executor_prepare(s->e, inputs);
 }
 
+/* After the first run kernels have their weights in forms of their own. */
+static void rest_once(ot_session *s)
+{
+    if (!s->rested)
+        ot_model_rest(s->m);
+    s->rested = true;
+}
+
 ot_status ot_session_run(ot_session *s, const ot_tensor *inputs, int64_t n)
 {
     OT_TRY(count_parts(s, inputs, n));
+    OT_TRY(s->parts == 1 ? ot_executor_run(s->e, inputs) : ot_split_run(s->split, inputs));
+    rest_once(s);
     if (s->parts == 1)
-        return ot_executor_run(s->e, inputs);
-    OT_TRY(ot_split_run(s->split, inputs));
+        return OT_OK;
     for (int64_t i = 0; i < ot_session_output_count(s); i++)
         s->item[i] = (ot_item){ .kind = OT_TENSOR, .tensor = ot_split_output(s->split, i) };
     return OT_OK;

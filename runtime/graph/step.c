@@ -11,12 +11,19 @@ struct ot_pack_entry {
     ot_packed packed;
 };
 
+void ot_packs_cut(ot_packs *p, int64_t n)
+{
+    while (p->n > n) {
+        struct ot_pack_entry *e = &p->entry[--p->n];
+        p->bytes -= e->packed.bytes;
+        ot_free(e->form);
+        ot_free(e->packed.data);
+    }
+}
+
 void ot_packs_release(ot_packs *p)
 {
-    for (int64_t i = 0; i < p->n; i++) {
-        ot_free(p->entry[i].form);
-        ot_free(p->entry[i].packed.data);
-    }
+    ot_packs_cut(p, 0);
     ot_free(p->entry);
     *p = (ot_packs){ 0 };
 }
@@ -138,6 +145,7 @@ ot_status ot_step_prepare(ot_step *s, ot_arena *arena, const ot_node *n, const o
         .threads = threads,
         .weight = weight,
         .packs = packs,
+        .lean = packs && packs->lean,
     };
     ot_status st = choose(s, &p);
     if (st == OT_OK && s->kernel->prepare)

@@ -9,8 +9,11 @@ typedef struct ot_packs {
     struct ot_pack_entry *entry;
     int64_t n, cap;
     size_t bytes; /* in all */
+    bool lean;    /* memory is short: kernels that are prepared from now on take small forms */
 } ot_packs;
 void ot_packs_release(ot_packs *p);
+/* Lets go of all but the first n forms, which nothing may use any more. */
+void ot_packs_cut(ot_packs *p, int64_t n);
 
 typedef struct ot_step {
     const ot_node *node;

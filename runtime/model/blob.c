@@ -1,4 +1,4 @@
-#define _POSIX_C_SOURCE 200809L
+#define _DEFAULT_SOURCE /* madvise */
 #include "model/model.h"
 #include "base/file.h"
 
@@ -94,6 +94,14 @@ void ot_blob_drop(ot_blob *b)
     ot_file_unmap(&b->map);
     ot_free(b->block);
     ot_free(b);
+}
+
+void ot_blob_rest(const ot_blob *b)
+{
+#ifdef MADV_DONTNEED
+    if (b->map.n)
+        madvise((void *)b->map.bytes, b->map.n, MADV_DONTNEED); /* private and never written: nothing is lost */
+#endif
 }
 
 const uint8_t *ot_blob_bytes(const ot_blob *b)

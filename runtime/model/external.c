@@ -31,6 +31,12 @@ void ot_externals_close(struct ot_externals *e)
     ot_free(e);
 }
 
+void ot_externals_rest(const struct ot_externals *e)
+{
+    for (int64_t i = 0; e && i < e->n; i++)
+        ot_blob_rest(e->files[i].blob);
+}
+
 /* A plain decimal number; false when it is none or passes SIZE_MAX / 2. */
 static bool decimal(size_t *out, const char *s)
 {

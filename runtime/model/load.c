@@ -145,6 +145,18 @@ ot_status ot_model_open_memory(ot_model **out, const void *bytes, size_t n)
     return open_blob(out, blob, NULL, false);
 }
 
+void ot_model_rest(const ot_model *m)
+{
+    const ot_blob *last = NULL; /* most payloads lie in one file */
+    for (int64_t i = 0; i < m->n_payloads; i++) {
+        const ot_blob *b = m->payloads[i].blob;
+        if (b && b != last)
+            ot_blob_rest(b);
+        last = b;
+    }
+    ot_externals_rest(m->externals);
+}
+
 void ot_model_close(ot_model *m)
 {
     if (!m)

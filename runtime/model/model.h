@@ -20,6 +20,7 @@ ot_blob *ot_blob_keep(ot_blob *b); /* one reference more */
 void ot_blob_drop(ot_blob *b);     /* one less; NULL is fine */
 const uint8_t *ot_blob_bytes(const ot_blob *b);
 size_t ot_blob_size(const ot_blob *b);
+void ot_blob_rest(const ot_blob *b); /* see ot_model_rest */
 
 /* The raw_data of one TensorProto, cut out of it: bytes [offset, offset + n) of the blob. */
 typedef struct ot_payload {
@@ -72,6 +73,10 @@ ot_status ot_model_tensor(const ot_model *m, const Onnx__TensorProto *t, ot_tens
  * before.  OT_EUNSUPPORTED: over 4 GiB when dense. */
 ot_status ot_model_sparse(const ot_model *m, const Onnx__SparseTensorProto *s, ot_tensor *out);
 
+/* The model's mapped files are not needed for a while: the memory that holds what was read of them is let go.  They
+ * stay mapped; what is looked at again is read again. */
+void ot_model_rest(const ot_model *m);
+
 /* The initializer of the main graph, or NULL. */
 Onnx__TensorProto *ot_model_find_initializer(const ot_model *m, const char *name);
 
@@ -100,5 +105,6 @@ ot_status ot_each_tensor(ProtobufCMessage *msg, ot_status (*fn)(void *ctx, Onnx_
 ot_status ot_external_find(const ot_model *m, const Onnx__TensorProto *t, ot_payload *out);
 ot_status ot_externals_create(struct ot_externals **out);
 void ot_externals_close(struct ot_externals *e);
+void ot_externals_rest(const struct ot_externals *e);
 
 #endif

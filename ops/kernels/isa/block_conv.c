@@ -36,7 +36,7 @@ const char *OT_K(ot_block_conv_declines)(const ot_conv_shape *s, bool planar)
 }
 
 /* Winograd pays where there are channels enough to hide the transforms, and tiles enough to fill a tile of rows. */
-ot_block_way OT_K(ot_block_conv_choose)(const ot_conv_shape *s, bool planar)
+ot_block_way OT_K(ot_block_conv_choose)(const ot_conv_shape *s, bool planar, bool lean)
 {
     int64_t cg = s->c / s->group, kg = s->k / s->group, tiles = s->n * k_ceil(s->out[0], 4) * k_ceil(s->out[1], 4);
     if (s->group > 1 && cg == 1 && kg == 1)
@@ -44,7 +44,7 @@ ot_block_way OT_K(ot_block_conv_choose)(const ot_conv_shape *s, bool planar)
     for (int d = 0; d < 2; d++)
         if (s->kernel[d] != 3 || s->stride[d] != 1 || s->dilation[d] != 1 || s->pad[d] < 0 || s->out[d] < 4)
             return OT_BLOCK_DIRECT;
-    if (planar || cg < 16 || kg < 16)
+    if (planar || lean || cg < 16 || kg < 16)
         return OT_BLOCK_DIRECT;
     /* few tiles and large filters: reading the filters decides */
     return tiles >= 12 || 36 * cg * kg <= ((int64_t)1 << 20) ? OT_BLOCK_WINOGRAD4 : OT_BLOCK_WINOGRAD2;
