@@ -200,12 +200,12 @@ static void bench_block(int64_t batch, const int64_t v[6], const ot_kernel_pool 
                                        .dilation = { 1, 1 },
                                        .pad = { kernel / 2, kernel / 2 } };
     b.turned = b.forward;
-    b.forward.way = ot_block_conv_choose(&b.forward.shape, b.forward.planar);
+    b.forward.way = ot_block_conv_choose(&b.forward.shape, b.forward.planar, false);
     b.turned.planar = false;
     b.turned.turned = true;
     b.turned.shape.c = k;
     b.turned.shape.k = c;
-    b.turned.way = ot_block_conv_choose(&b.turned.shape, false);
+    b.turned.way = ot_block_conv_choose(&b.turned.shape, false, false);
     b.x = ones(batch * cb * in * in);
     b.dx = ones(batch * cb * in * in);
     b.w = ones(k * c * kernel * kernel);

@@ -73,7 +73,7 @@ static ot_status turned(ot_block_conv *v, const ot_prep *p)
     }
     v->planar = false;
     v->turned = true;
-    v->way = ot_block_conv_choose(s, false);
+    v->way = ot_block_conv_choose(s, false, false);
     return OT_OK;
 }
 

@@ -45,11 +45,30 @@ static ot_val new_constant(fuser *f, const ot_tensor *t, const char *from)
     return name ? ot_graph_tensor(f->g, name, OT_FROM_CONSTANT, t) : OT_NONE;
 }
 
+/* The graph's own tensor behind a constant that one node reads, where nothing else lies in it, so that it may be
+ * written; else NULL: the file's bytes, for one. */
+static ot_tensor *own_copy(const fuser *f, ot_val v)
+{
+    const ot_graph *g = f->g;
+    const void *data = g->value[v].tensor->data;
+    ot_tensor *own = NULL;
+    if (f->reads[v] != 1 || g->n_body)
+        return NULL;
+    for (int64_t i = 0; i < g->n_owned; i++)
+        if (g->owned[i]->data == data)
+            own = g->owned[i];
+    for (int64_t i = 0; i < g->n_value && own; i++)
+        if (i != v && g->value[i].tensor && g->value[i].tensor->data == data)
+            own = NULL;
+    return own;
+}
+
 /* y = s (W x + b - mean) + B with s = scale / sqrt(var + epsilon): W' = s W, b' = s (b - mean) + B, in double. */
 static ot_status fold_weights(fuser *f, ot_node *conv, const ot_node *bn, const ot_tensor *const p[5])
 {
     const ot_tensor *w = p[0], *bias = constant_float(f, conv->n_in > 2 ? conv->in[2] : OT_NONE);
-    ot_tensor *w2 = ot_graph_own(f->g, OT_FLOAT, w->rank, w->dim), *b2 = ot_graph_own(f->g, OT_FLOAT, 1, w->dim);
+    ot_tensor *mine = own_copy(f, conv->in[1]), *b2 = ot_graph_own(f->g, OT_FLOAT, 1, w->dim);
+    ot_tensor *w2 = mine ? mine : ot_graph_own(f->g, OT_FLOAT, w->rank, w->dim);
     if (!w2 || !b2)
         return OT_ENOMEM;
     double epsilon = ot_attr_float(bn, "epsilon", 1e-5);
@@ -61,7 +80,8 @@ static ot_status fold_weights(fuser *f, ot_node *conv, const ot_node *bn, const 
         for (int64_t i = k * each; i < (k + 1) * each; i++)
             ((float *)w2->data)[i] = (float)(s * (double)((const float *)w->data)[i]);
     }
-    ot_val in[3] = { conv->in[0], new_constant(f, w2, f->g->value[conv->in[1]].name), new_constant(f, b2, conv->name) };
+    ot_val weights = mine ? conv->in[1] : new_constant(f, w2, f->g->value[conv->in[1]].name);
+    ot_val in[3] = { conv->in[0], weights, new_constant(f, b2, conv->name) };
     if (in[1] == OT_NONE || in[2] == OT_NONE)
         return OT_ENOMEM;
     conv->in = ot_arena_memdup(&f->g->arena, in, sizeof(in));
