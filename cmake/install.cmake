@@ -6,7 +6,7 @@ set_target_properties(onnxtune_static PROPERTIES EXPORT_NAME onnxtune_static)
 install(TARGETS onnxtune onnxtune_static EXPORT onnxtune
   LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}
   ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
-install(FILES runtime/onnxtune.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+install(FILES runtime/onnxtune.h runtime/onnxtune_data.h runtime/onnxtune_train.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 install(FILES LICENSE NOTICE DESTINATION ${CMAKE_INSTALL_DOCDIR})
 if(EXISTS ${CMAKE_SOURCE_DIR}/docs/onnxtune.1)
   install(FILES docs/onnxtune.1 DESTINATION ${CMAKE_INSTALL_MANDIR}/man1)

@@ -45,20 +45,20 @@ if [ ! -e "$lib/libonnxtune.so" ]; then
     exit 1
 fi
 
-for file in include/onnxtune.h share/doc/onnxtune/LICENSE share/doc/onnxtune/NOTICE share/man/man1/onnxtune.1 bin/onnxtune; do
+for file in include/onnxtune.h include/onnxtune_data.h include/onnxtune_train.h share/doc/onnxtune/LICENSE share/doc/onnxtune/NOTICE share/man/man1/onnxtune.1 bin/onnxtune; do
     try "$file is installed" test -s "$prefix/$file"
 done
 for file in libonnxtune.a pkgconfig/onnxtune.pc cmake/onnxtune/onnxtuneConfig.cmake; do
     try "$file is installed" test -s "$lib/$file"
 done
-check "one header is installed" "$(find "$prefix/include" -type f ! -name onnxtune.h)"
+check "no other header is installed" "$(find "$prefix/include" -type f ! -name onnxtune.h ! -name onnxtune_data.h ! -name onnxtune_train.h)"
 check "no path of the build in what is installed as text" "$(grep -rlF -e "$build" -e "$PWD" "$prefix" --include=*.cmake --include=*.pc --include=*.h)"
 
 # ---- Symbols and size ----
 
 # A symbol that only the linker defines (_init, _fini, __bss_start, ...) is no export of ours.
 nm -D --defined-only "$lib/libonnxtune.so" | awk 'NF == 3 { print $3 }' | grep -vE '^(_init|_fini|_edata|_end|__bss_start)$' | sort -u >"$tmp/exported"
-sed -nE 's/^OT_API [^(]*[ *](ot_[a-z0-9_]+)\(.*/\1/p' runtime/onnxtune.h | sort -u >"$tmp/declared"
+sed -nE 's/^OT_API [^(]*[ *](ot_[a-z0-9_]+)\(.*/\1/p' runtime/onnxtune*.h | sort -u >"$tmp/declared"
 check "only ot_ symbols are exported" "$(grep -v '^ot_' "$tmp/exported")"
 check "all that is exported is declared in onnxtune.h" "$(comm -23 "$tmp/exported" "$tmp/declared")"
 check "all that onnxtune.h declares is exported" "$(comm -13 "$tmp/exported" "$tmp/declared")"
