@@ -7,10 +7,11 @@
 #include <math.h>
 #include <string.h>
 
-#define MOST_POINTS   65536               /* along one side of a bin */
-#define BIN_POINTS    1024                /* of a bin that are read in any case */
-#define REGION_POINTS ((double)(1 << 20)) /* likewise of a region; one of more has at most four an element of a plane  \
-                                           */
+#define MOST_POINTS 65536 /* along one side of a bin */
+#define BIN_POINTS  1024  /* of a bin that are read in any case */
+#define REGION_POINTS                                                                                                  \
+    ((double)(1 << 20)) /* likewise of a region; one of more has at most four an element of a plane                    \
+                         */
 
 static ot_status align_rule(const ot_infer *c, int at_x, ot_fact *y)
 {

@@ -80,7 +80,8 @@ static void steps_and_warmup(void)
         CHECK(s.steps == 12 && s.epochs == 3);
 }
 
-/* Cycles that do not keep to epochs, as the course's character models had them: 963 steps beside epochs of about 920. */
+/* Cycles that do not keep to epochs, as the course's character models had them: 963 steps beside epochs of about 920.
+ */
 static void cycles_of_steps(void)
 {
     ot_train_options o = OT_TRAIN_INIT;
