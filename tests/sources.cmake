@@ -19,6 +19,7 @@ add_executable(onnxtune-tests
     tests/test_augment.c
     tests/test_base.c
     tests/test_batchnorm.c
+    tests/test_block_training.c
     tests/test_blocks.c
     tests/test_cache.c
     tests/test_cast.c
