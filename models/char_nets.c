@@ -28,7 +28,7 @@ static void end(ot_net *n, const char *x, int64_t steps, bool each)
     ot_net_linear(n, "output", "scores", x, o->hidden, o->classes, true);
     OT_NET(n, "LogSoftmax", "prediction", "scores");
     ot_net_int(n, "axis", -1);
-    ot_net_output(n, "prediction", OT_FLOAT, 2 + each, dim + !each, "TN." + !each);
+    ot_net_output(n, "prediction", OT_FLOAT, 2 + each, dim + !each, each ? "TN." : "N.");
 }
 
 static const char *const cells[] = { "RNN", "GRU", "LSTM" };

@@ -38,6 +38,17 @@ run() {
     "$ot" "$@" >out 2>err </dev/null
     rc=$?
 }
+# Like run, but the command gets a signal as soon as it has saved a checkpoint of its result.
+run_until_saved() {
+    local signal=$1 result=$2
+    shift 2
+    env --default-signal=INT,TERM "$ot" "$@" -o "$result" >out 2>err </dev/null &
+    local pid=$!
+    for _ in $(seq 1000); do [ -e "$result.ckpt/latest" ] && break; sleep 0.01; done
+    kill -"$signal" $pid
+    wait $pid
+    rc=$?
+}
 # check WHAT CODE: the last run ended with this code.
 check() {
     if [ "$rc" = "$2" ]; then ok "$1"; else bad "$1"; fi
@@ -286,11 +297,11 @@ run check lm.onnx
 check "lm train: the result is a model" 0
 run lm train --text cats.txt --hidden 24 --batch 8 --epochs 2 --lr .01 --threads 3 -o lm2.onnx
 if cmp -s lm.onnx lm2.onnx; then ok "lm train: the same bits for 3 threads"; else bad "lm train: the same bits for 3 threads"; fi
-run lm train --text cats.txt --hidden 24 --batch 8 --epochs 4 --lr .01 -o lm4.onnx
-timeout -s INT .3 "$ot" lm train --text cats.txt --hidden 24 --batch 8 --epochs 4 --lr .01 -o lm3.onnx >out 2>err </dev/null
-rc=$?
-if [ $rc = 124 ] || [ $rc = 130 ]; then ok "lm train: SIGINT"; else bad "lm train: SIGINT"; fi
-run lm train --text cats.txt --hidden 24 --batch 8 --epochs 4 --lr .01 --resume lm3.onnx.ckpt -o lm3.onnx
+long=(lm train --text cats.txt --hidden 24 --batch 8 --epochs 40 --lr .01)
+run "${long[@]}" -o lm4.onnx
+run_until_saved INT lm3.onnx "${long[@]}"
+check "lm train: SIGINT" 130
+run "${long[@]}" --resume lm3.onnx.ckpt -o lm3.onnx
 check "lm train --resume" 0
 for m in lm3 lm4; do "$ot" lm eval $m.onnx --text cats.txt --batch 8 --json >$m.json 2>&1; done
 if [ -s lm4.json ] && cmp -s lm3.json lm4.json; then ok "lm train --resume: as in one go"; else bad "lm train --resume: as in one go"; fi
@@ -476,12 +487,7 @@ run "${long[@]}" -o whole.onnx
 check "tune: a longer run" 0
 for signal in INT:130 TERM:143; do
     rm -rf stop.onnx stop.onnx.ckpt
-    env --default-signal=INT,TERM "$ot" "${long[@]}" -o stop.onnx >out 2>err </dev/null &
-    pid=$!
-    for _ in $(seq 200); do [ -e stop.onnx.ckpt/latest ] && break; sleep 0.01; done
-    kill -"${signal%:*}" $pid
-    wait $pid
-    rc=$?
+    run_until_saved "${signal%:*}" stop.onnx "${long[@]}"
     check "tune: SIG${signal%:*}" "${signal#*:}"
     says "tune: SIG${signal%:*}: how to go on" err '--resume stop.onnx.ckpt'
     if [ -e stop.onnx ]; then bad "tune: SIG${signal%:*}: no result"; else ok "tune: SIG${signal%:*}: no result"; fi

@@ -125,8 +125,8 @@ static void same_step(void)
 {
     ot_model *m = residual();
     rig plain, blocks;
-    const bool ready = prepare(&plain, m, false) & prepare(&blocks, m, true);
-    if (ready && run(&plain) && run(&blocks)) {
+    const bool ready[2] = { prepare(&plain, m, false), prepare(&blocks, m, true) };
+    if (ready[0] && ready[1] && run(&plain) && run(&blocks)) {
         const double a = ot_tensor_get(ot_executor_output(plain.e, 0), 0);
         const double b = ot_tensor_get(ot_executor_output(blocks.e, 0), 0);
         CHECK(test_close(a, b, 0, 1e-6));
