@@ -386,6 +386,7 @@ static int train_row(ot_bench *b, ot_dataset *d, int64_t batch)
     o.steps = MOST_STEPS;
     o.timed = b->a->profile;
     o.augment = false;
+    o.cache = OT_CACHE_OFF; /* a step is to be timed with its frozen part */
     o.loaders = 1;
     ot_status st = ot_trainer_create(&t, b->m, d, &o);
     if (st == OT_OK)
