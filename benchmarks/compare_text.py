@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 
+REST = 0.03  # seconds before each of several threads, so that no thread of the other side still looks for work
 CASES = {"char-rnn": (256, 1), "char-gru": (256, 1), "char-lstm": (512, 2)}
 CLASSES, EMBED, ROWS, STEPS = 85, 42, 64, 8
 
@@ -94,7 +95,9 @@ def ort_run(path, threads):
 def compare(what, name, threads, ours, theirs, seconds):
     a, b, end = [], [], time.monotonic() + seconds
     while time.monotonic() < end or len(a) < 5:
+        time.sleep(REST if threads > 1 else 0)
         b.append(theirs.once())
+        time.sleep(REST if threads > 1 else 0)
         a.append(ours.once())
     paired = statistics.median(x / y for x, y in zip(a, b))
     print(

@@ -5,7 +5,8 @@
 STEP_ON_REQUEST is the program of that name in the build folder, FOLDER holds the models.  Each model with all layers
 training (statistics of the batch, SGD with momentum) and with the last layer alone; PyTorch in channels_last and as it
 comes, the faster one counts.  Prints a row a case: minimum and median of both, the ratio of the minima, and the median
-over the pairs of their ratio.
+over the pairs of their ratio.  Before each step of several threads the machine rests, so that no
+thread of the other side still looks for work.
 """
 import argparse, pathlib, statistics, subprocess, time
 
@@ -14,6 +15,7 @@ import torch.nn.functional as F
 
 from compare_torch import Net
 
+REST = 0.03  # seconds
 CASES = [("resnet34-grown", 224), ("resnet18", 224), ("mobilenetv2", 224), ("cifar10-resnet20", 32)]
 
 
@@ -70,7 +72,9 @@ def compare(program, path, batch, threads, mode, side, seconds):
     ours = Ours(program, path, batch, threads, mode, side)
     a, b, end = [], [], time.monotonic() + seconds
     while time.monotonic() < end or len(a) < 3:
+        time.sleep(REST if threads > 1 else 0)
         b.append(theirs.step())
+        time.sleep(REST if threads > 1 else 0)
         a.append(ours.step())
     ours.close()
     return a, b, "channels_last" if theirs is peers[0] else "as it comes"
